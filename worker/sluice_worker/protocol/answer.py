@@ -1,0 +1,108 @@
+"""The answer a model should give to one instruction (OneKE's protocol, section 8): what training teaches."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sluice_schemas.schema import Task
+
+Annotation = Sequence[Mapping[str, Any]]
+"""The items of a document's `entity`, `relation` or `event` field (section 1)."""
+
+ANNOTATION_FIELD: dict[Task, str] = {
+    "NER": "entity",
+    "RE": "relation",
+    "SPO": "relation",
+    "KG": "relation",
+    "EE": "event",
+    "EET": "event",
+    "EEA": "event",
+}
+ABSENT = "NAN"
+
+
+def answer(task: Task, schema: Sequence[Any], annotation: Annotation, text: str) -> dict[str, Any]:
+    """The answer object: one key for each label of `schema` (a chunk of the list form), in its order.
+
+    Values keep the order of `annotation`; several values of one role or attribute stand in text order.
+    """
+    match task:
+        case "NER":
+            return {name: _entities(annotation, name) for name in schema}
+        case "RE":
+            return {name: _triples(annotation, name) for name in schema}
+        case "SPO":
+            return _typed_triples(schema, annotation)
+        case "EET":
+            return {name: [event["event_trigger"] for event in _of_type(annotation, name)] for name in schema}
+        case "KG":
+            return {item["entity_type"]: _attributes(item, annotation, text) for item in schema}
+    return {item["event_type"]: _events(item, annotation, text) for item in schema}
+
+
+def _unique(values: Iterable[Any]) -> list[Any]:
+    kept: list[Any] = []
+    for value in values:
+        if value not in kept:
+            kept.append(value)
+    return kept
+
+
+def _entities(annotation: Annotation, name: str) -> list[str]:
+    return _unique(entity["entity"] for entity in annotation if entity["entity_type"] == name)
+
+
+def _triples(annotation: Annotation, name: str) -> list[dict[str, str]]:
+    return _unique({"head": each["head"], "tail": each["tail"]} for each in annotation if each["relation"] == name)
+
+
+def _typed_triples(schema: Sequence[Any], annotation: Annotation) -> dict[str, Any]:
+    """Two items of a chunk may share a predicate: their triples share its key (the original loses the first)."""
+    answered: dict[str, Any] = {item["predicate"]: [] for item in schema}
+    for item in schema:
+        wanted = (item["subject_type"], item["predicate"], item["object_type"])
+        found = [each for each in annotation if (each["head_type"], each["relation"], each["tail_type"]) == wanted]
+        triples = ({"subject": each["head"], "object": each["tail"]} for each in found)
+        answered[item["predicate"]] = _unique([*answered[item["predicate"]], *triples])
+    return answered
+
+
+def _of_type(annotation: Annotation, name: str) -> list[Mapping[str, Any]]:
+    return [event for event in annotation if event["event_type"] == name]
+
+
+def _events(item: Mapping[str, Any], annotation: Annotation, text: str) -> list[dict[str, Any]]:
+    events = [_event(event, item["arguments"], text) for event in _of_type(annotation, item["event_type"])]
+    if item.get("trigger", True) in (False, []):
+        return [{"arguments": event["arguments"]} for event in events if event["arguments"]]
+    stated = [event for event in events if event["trigger"] != ABSENT or event["arguments"]]
+    return sorted(stated, key=lambda event: text.find(event["trigger"]))
+
+
+def _event(event: Mapping[str, Any], roles: Iterable[str], text: str) -> dict[str, Any]:
+    arguments = {role: _values(role, event["arguments"], text) for role in roles}
+    nothing = all(value == ABSENT for value in arguments.values())
+    return {"trigger": event.get("event_trigger") or ABSENT, "arguments": {} if nothing else arguments}
+
+
+def _values(role: str, arguments: Annotation, text: str) -> str | list[str]:
+    values = _unique(each["argument"] for each in arguments if each["role"] == role and each["argument"])
+    return _one_or_many(sorted(values, key=text.find)) if values else ABSENT
+
+
+def _one_or_many(values: list[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else values
+
+
+def _attributes(item: Mapping[str, Any], annotation: Annotation, text: str) -> dict[str, dict[str, Any]]:
+    """Heads in text order. A head whose type is annotated stands under its own type only, any other under each."""
+    heads = _unique(each["head"] for each in annotation if each.get("head_type", item["entity_type"]) == item["entity_type"])
+    return {head: _facts(head, item["attributes"], annotation, text) for head in sorted(heads, key=text.find)}
+
+
+def _facts(head: str, attributes: Iterable[str], annotation: Annotation, text: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name in attributes:
+        values = [each["tail"] for each in annotation if each["head"] == head and each["relation"] == name]
+        if values:
+            facts[name] = _one_or_many(sorted(values, key=text.find))
+    return facts
