@@ -1,11 +1,11 @@
 """What a service hands in: a text, and what it knows about it."""
 
+import unicodedata
 from typing import Annotated, Literal
 
-import orjson
 from pydantic import Field, JsonValue, field_validator
 
-from sluice_schemas.wire import Wire
+from sluice_schemas.wire import Wire, json_bytes
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
@@ -23,13 +23,15 @@ class Document(Wire):
     id: DocumentId
     text: str
     language: Literal["zh", "en", "auto"] = "auto"
-    metadata: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = Field(default={})
     source: str | None = Field(default=None, max_length=2000)
 
-    @field_validator("text")
+    @field_validator("text", mode="before")
     @classmethod
-    def _readable(cls, text: str) -> str:
-        if not text.strip():
+    def _readable(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        if not any(is_visible(char) for char in text):
             raise ValueError("the text is empty; submit a text with at least one visible character")
         if "\x00" in text:
             raise ValueError("the text holds a NUL character; remove it or decode the file properly")
@@ -44,7 +46,12 @@ class Document(Wire):
     @field_validator("metadata")
     @classmethod
     def _small(cls, metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        size_bytes = len(orjson.dumps(metadata))
+        size_bytes = len(json_bytes(metadata))
         if size_bytes > MAX_METADATA_BYTES:
             raise ValueError(f"metadata has {size_bytes} bytes, the limit is {MAX_METADATA_BYTES}; keep a reference")
         return metadata
+
+
+def is_visible(char: str) -> bool:
+    """Whether a reader would see it; spaces, zero-width and control characters are not seen."""
+    return not char.isspace() and unicodedata.category(char) not in ("Cc", "Cf")

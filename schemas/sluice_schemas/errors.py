@@ -1,17 +1,17 @@
 """Every error Sluice raises on purpose.
 
-    SluiceError
-    ├── BadInput            change the input, then try again
-    │   ├── NotFound        the named thing does not exist
-    │   └── UnknownVersion  the bytes were written in a format this release cannot read
-    ├── BadOutput           the model answered something unusable; the raw answer is kept
-    ├── Conflict            the same name or key already stands for other content
-    ├── Misconfigured       ops must change a setting
-    ├── Lost                the claim was taken over or ended; drop the work
-    └── Retryable           nothing is wrong with the input; try again later
-        ├── Full            a limit is reached; `retry_after_s` says when to try again
-        ├── Unavailable     a service that is needed did not answer
-        └── EngineDead      the engine cannot serve any request any more; the process must restart
+SluiceError
+├── BadInput            change the input, then try again
+│   ├── NotFound        the named thing does not exist
+│   └── UnknownVersion  the bytes were written in a format this release cannot read
+├── BadOutput           the model answered something unusable; the raw answer is kept
+├── Conflict            the same name or key already stands for other content
+├── Misconfigured       ops must change a setting
+├── Lost                the claim was taken over or ended; drop the work
+└── Retryable           nothing is wrong with the input; try again later
+    ├── Full            a limit is reached; `retry_after_s` says when to try again
+    ├── Unavailable     a service that is needed did not answer
+    └── EngineDead      the engine cannot serve any request any more; the process must restart
 """
 
 

@@ -17,8 +17,8 @@ ProblemKind = Literal["unparsed", "repaired", "cut_answer", "unknown_label", "un
 class Span(Strict):
     """A half-open range [start, end) in Unicode code points of the text as given."""
 
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
+    start: int = Field(ge=0, strict=True)
+    end: int = Field(ge=0, strict=True)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -2,23 +2,35 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 import orjson
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from sluice_schemas.document import Language
-from sluice_schemas.wire import Strict, Wire
+from sluice_schemas.wire import Strict, Wire, json_bytes
 
 Task = Literal["NER", "RE", "SPO", "EE", "EET", "EEA", "KG"]
 Decoding = Literal["free", "json", "grounded"]
 
 MAX_TYPES = 200
+MAX_VERSION = 1_000_000
 SPLIT_NUM: dict[Task, int] = {"NER": 6, "RE": 4, "SPO": 4, "EE": 4, "EET": 4, "EEA": 4, "KG": 1}
 """Labels asked at once, as OneKE was trained (its README, section on conversion)."""
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _tidy(name: str) -> str:
+    """Two names that look alike would be two labels to the model, and one to a reader."""
+    if name != name.strip() or CONTROL.search(name):
+        raise ValueError("a name has no spaces around it, no line break and no control character; remove them")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_tidy)]
 Description = Annotated[str, Field(max_length=1000)]
 REF = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*@[1-9][0-9]*")
 
@@ -56,19 +68,25 @@ class Example(Strict):
     input: str
     output: dict[str, JsonValue]
 
+    @field_validator("output")
+    @classmethod
+    def _storable(cls, output: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        json_bytes(output)
+        return output
+
 
 class ExtractionSchema(Wire):
     """An extraction schema. `ref` names it for ever; other content needs a new version."""
 
     id: Name
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=MAX_VERSION, strict=True)
     task: Task
     language: Language
     title: str = ""
     description: Description = ""
     types: tuple[Type, ...]
     examples: tuple[Example, ...] = ()
-    split_num: int | None = Field(default=None, ge=-1)
+    split_num: int | None = Field(default=None, ge=-1, le=MAX_TYPES, strict=True)
     describe_types: bool = False
     decoding: Decoding = "free"
 
@@ -125,5 +143,6 @@ class ExtractionSchema(Wire):
 
 def duplicates(what: str, names: list[str]) -> Iterator[str]:
     """A sentence for each name that stands twice."""
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        yield f"{what} {name!r} stands twice; keep one"
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{what} {name!r} stands twice; keep one"

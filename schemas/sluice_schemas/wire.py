@@ -9,9 +9,14 @@ from sluice_schemas.errors import BadInput, UnknownVersion
 
 
 class Strict(BaseModel):
-    """A part of a message: immutable, and a field nobody knows is an error."""
+    """A part of a message: immutable, a field nobody knows is an error, and so is what JSON cannot carry.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    The empty length limit makes pydantic look into each string: without it lone surrogates pass, and fail in `encode`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, str_min_length=0
+    )
 
 
 class Wire(Strict):
@@ -39,19 +44,41 @@ class Wire(Strict):
         if not isinstance(fields, dict):
             raise BadInput(f"A {cls.__name__} is a JSON object, not {type(fields).__name__}.")
         fields = dict(fields)
-        version = fields.pop("v", cls.format_version)
-        if version != cls.format_version:
-            raise UnknownVersion(
-                f"This {cls.__name__} has format version {version!r}; this release reads {cls.format_version}. "
-                "Upgrade the side that reads it."
-            )
+        cls._check_version(fields.pop("v", cls.format_version))
         try:
             return cls.model_validate(fields)
         except ValidationError as exc:
             raise BadInput(describe(exc, cls.__name__)) from exc
 
+    @classmethod
+    def _check_version(cls, version: object) -> None:
+        if type(version) is not int:  # True == 1.0 == 1, and a text here may be anything
+            raise UnknownVersion(
+                f"The format version `v` of this {cls.__name__} is a {type(version).__name__}, not a whole number; "
+                f"write {cls.format_version}, or leave it out."
+            )
+        if version != cls.format_version:
+            raise UnknownVersion(
+                f"This {cls.__name__} has format version {version}; this release reads {cls.format_version}. "
+                "Upgrade the side that reads it."
+            )
+
+
+def json_bytes(value: object) -> bytes:
+    """The JSON of `value`. Raises `ValueError`, which pydantic reports, when JSON cannot carry it."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as exc:
+        raise ValueError(f"cannot be written as JSON: {exc}") from exc
+
 
 def describe(error: ValidationError, name: str) -> str:
     """One sentence a person can act on, without the rejected values: they may be document text."""
-    faults = [f"{'.'.join(map(str, fault['loc'])) or name}: {fault['msg']}" for fault in error.errors()]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    faults = [f"{_place(fault['loc']) or name}: {fault['msg']}" for fault in found]
     return f"This {name} is not valid. " + "; ".join(faults[:5]) + (" ..." if len(faults) > 5 else "")
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    place = ".".join(map(str, loc))
+    return place if len(place) <= 80 else place[:79] + "…"
