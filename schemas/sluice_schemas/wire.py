@@ -42,7 +42,7 @@ class Wire(Strict):
     def of(cls, fields: Any) -> Self:
         """Builds a message from parsed JSON; `v` may be missing, as people do not write it."""
         if not isinstance(fields, dict):
-            raise BadInput(f"A {cls.__name__} is a JSON object, not {type(fields).__name__}.")
+            raise BadInput(f"The {cls.__name__} must be a JSON object, not {type(fields).__name__}.")
         fields = dict(fields)
         cls._check_version(fields.pop("v", cls.format_version))
         try:

@@ -1,0 +1,124 @@
+"""The extraction schemas that ship, and the one way a schema is read from YAML."""
+
+import difflib
+import functools
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from sluice_schemas.errors import BadInput, NotFound
+from sluice_schemas.schema import ExtractionSchema
+
+
+def load(source: Path | str) -> ExtractionSchema:
+    """Reads a schema from a YAML (or JSON) file, given as a `Path`, or from its text, given as a `str`.
+
+    Raises `NotFound` for a missing file, else `BadInput`; both name the file, and the line or the field.
+    """
+    where = str(source) if isinstance(source, Path) else "the schema"
+    try:
+        return ExtractionSchema.of(_parse(_text(source)))
+    except BadInput as exc:
+        raise type(exc)(f"{where}: {exc}") from exc
+
+
+@functools.cache
+def library() -> Mapping[str, ExtractionSchema]:
+    """Every schema that ships, by its `id@version`, in the order of the ids."""
+    return shelve(_folder())
+
+
+def shelve(folder: Path) -> Mapping[str, ExtractionSchema]:
+    """Every schema below `folder` by its ref. A file is named after its schema's id, with `@version` where two stand.
+
+    Raises `BadInput` when a file is not valid or is named otherwise.
+    """
+    found: dict[str, ExtractionSchema] = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        schema = load(path)
+        name = path.relative_to(folder).with_name(path.name.removesuffix(".yaml")).as_posix()
+        if name not in (schema.id, schema.ref):
+            raise BadInput(f"{path}: id: it says {schema.id!r}, the file's name says {name!r}; make them equal.")
+        if schema.ref in found:
+            raise BadInput(f"{path}: version: {schema.ref} stands in two files; give one a new version.")
+        found[schema.ref] = schema
+    return MappingProxyType(found)
+
+
+def find(ref: str) -> ExtractionSchema:
+    """The shipped schema of that exact `id@version`. Raises `NotFound`, which names what comes close."""
+    shipped = library()
+    if ref in shipped:
+        return shipped[ref]
+    raise NotFound(f"No schema {ref!r} ships. {_advice(ref, shipped)}")
+
+
+def _advice(ref: str, shipped: Mapping[str, ExtractionSchema]) -> str:
+    schema_id = ref.partition("@")[0]
+    versions = [schema.version for schema in shipped.values() if schema.id == schema_id]
+    if versions:
+        return f"A reference is exact, id@version; the newest is {schema_id}@{max(versions)}."
+    close = difflib.get_close_matches(ref, shipped, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {', '.join(close)}?"
+    return "`sluice schemas list` shows those that do."
+
+
+def _folder() -> Path:
+    """In a wheel the library lies in the package; in a checkout, beside it."""
+    packaged = Path(__file__).with_name("library")
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "library"
+
+
+def _text(source: Path | str) -> str:
+    if isinstance(source, str):
+        return source
+    try:
+        return source.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise BadInput(f"byte {exc.start} is not UTF-8; save the file as UTF-8.") from exc
+    except OSError as exc:
+        raise NotFound(f"the file cannot be read ({exc.strerror}); check the path.") from exc
+
+
+def _parse(text: str) -> object:
+    try:
+        reader = _Reader(text)
+        try:
+            return reader.get_single_data()
+        finally:
+            reader.dispose()
+    except yaml.MarkedYAMLError as exc:
+        line = f"line {exc.problem_mark.line + 1}: " if exc.problem_mark else ""
+        raise BadInput(f"{line}this is not valid YAML: {exc.problem or exc.context}.") from exc
+    except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date such as 2024-02-31
+        raise BadInput(f"this is not valid YAML: {exc}.") from exc
+    except RecursionError as exc:
+        raise BadInput("it is nested too deeply; a schema needs six levels.") from exc
+
+
+class _Reader(yaml.SafeLoader):
+    """YAML without what hides content: keys given twice, and aliases, which can also grow without end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(
+                problem="an alias (*name); write the content out", problem_mark=self.get_mark()
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # refused below, with its own message
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} stands twice; keep one", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
