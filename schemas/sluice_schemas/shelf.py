@@ -48,23 +48,26 @@ def shelve(folder: Path) -> Mapping[str, ExtractionSchema]:
     return MappingProxyType(found)
 
 
-def find(ref: str) -> ExtractionSchema:
-    """The shipped schema of that exact `id@version`. Raises `NotFound`, which names what comes close."""
-    shipped = library()
-    if ref in shipped:
-        return shipped[ref]
-    raise NotFound(f"No schema {ref!r} ships. {_advice(ref, shipped)}")
+def find(ref: str, *, among: Mapping[str, ExtractionSchema] | None = None) -> ExtractionSchema:
+    """The schema of that exact `id@version`, of those that ship unless others are given.
+
+    Raises `NotFound`, which names what comes close.
+    """
+    known = library() if among is None else among
+    if ref in known:
+        return known[ref]
+    raise NotFound(f"There is no schema {ref!r}. {_advice(ref, known)}")
 
 
-def _advice(ref: str, shipped: Mapping[str, ExtractionSchema]) -> str:
+def _advice(ref: str, known: Mapping[str, ExtractionSchema]) -> str:
     schema_id = ref.partition("@")[0]
-    versions = [schema.version for schema in shipped.values() if schema.id == schema_id]
+    versions = [schema.version for schema in known.values() if schema.id == schema_id]
     if versions:
         return f"A reference is exact, id@version; the newest is {schema_id}@{max(versions)}."
-    close = difflib.get_close_matches(ref, shipped, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(ref, known, n=3, cutoff=0.5)
     if close:
         return f"Did you mean {', '.join(close)}?"
-    return "`sluice schemas list` shows those that do."
+    return "`sluice schemas list` shows what there is."
 
 
 def _folder() -> Path:
@@ -77,7 +80,7 @@ def _text(source: Path | str) -> str:
     if isinstance(source, str):
         return source
     try:
-        return source.read_text(encoding="utf-8-sig")
+        return source.read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:
         raise BadInput(f"byte {exc.start} is not UTF-8; save the file as UTF-8.") from exc
     except OSError as exc:
