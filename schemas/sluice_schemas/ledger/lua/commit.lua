@@ -1,0 +1,14 @@
+-- Ends a job with its one result and puts its deliveries in the outbox, all or nothing, for the holder of the fence
+-- alone.
+-- ARGV: id, fence, result, body of the event, then delivery id, endpoint for each delivery.
+-- Answer: {'succeeded'} | {'again', state} | {'lost', state}
+local id, fence, result, body = unpack(ARGV, 1, 4)
+local row = read('job', id)
+local refused = refusal(row, fence)
+if refused then return refused end
+drain()
+write('job', id, 'settled', fence)
+local result_ms = finish(id, row, 'succeeded', '')
+redis.call('SET', P .. 'result:' .. id, result, 'PX', result_ms)
+post(id, body, 5)
+return {'succeeded'}

@@ -1,0 +1,11 @@
+-- Gives a claim back unused: the job is due at once and the try does not count.
+-- ARGV: id, fence. Answer: {'queued'} | {'again', state} | {'lost', state}
+local id, fence = ARGV[1], ARGV[2]
+local row = read('job', id)
+local refused = refusal(row, fence)
+if refused then return refused end
+drain()
+write('job', id, 'settled', fence)
+redis.call('HINCRBY', P .. 'job:' .. id, 'attempts', -1)
+delay('job', id, 0)
+return {'queued'}

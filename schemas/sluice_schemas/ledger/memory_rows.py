@@ -1,0 +1,101 @@
+"""What the twin in memory keeps: a job, a delivery, and the turn that both wait for and hold."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sluice_schemas.extraction import Extraction
+from sluice_schemas.job import TERMINAL, Job, Order
+
+
+@dataclass(slots=True)
+class Turn:
+    """A row's place: queued since its doorbell was `rung_at`, delayed until `due_at`, running, or over."""
+
+    rung_at: float
+    place: Literal["queued", "delayed", "running", "over"] = "queued"
+    due_at: float = 0.0
+    lease_ends: float = 0.0
+    fence: int = 0
+    settled: int = 0
+    attempts: int = 0
+
+    def ring(self, now: float) -> None:
+        self.place, self.rung_at = "queued", now
+
+    def delay(self, until: float) -> None:
+        self.place, self.due_at = "delayed", until
+
+    def take(self, lease_ends: float) -> None:
+        self.place, self.lease_ends = "running", lease_ends
+        self.fence += 1
+
+    def is_claimable(self, now: float) -> bool:
+        return self.place == "queued" or (self.place == "delayed" and self.due_at <= now)
+
+    def is_held(self, fence: int) -> bool:
+        return self.place == "running" and self.fence == fence
+
+    def is_due(self, now: float, *, patience_s: float) -> bool:
+        """Whether a sweep should ring for it."""
+        if self.place == "queued":
+            return self.rung_at <= now - patience_s
+        return self.place == "delayed" and self.due_at <= now
+
+
+@dataclass(slots=True)
+class JobRow:
+    """A job with its order."""
+
+    id: str
+    order: Order
+    key: str
+    fingerprint: str
+    size: int
+    accepted_at: float
+    turn: Turn
+    state: str = ""
+    deadline: float | None = None
+    ended_at: float | None = None
+    reason: str | None = None
+    is_suspect: bool = False
+    traceback: str = ""
+    raw: str = ""
+    result: Extraction | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in TERMINAL
+
+    def is_overdue(self, now: float) -> bool:
+        return not self.has_ended and self.deadline is not None and self.deadline <= now
+
+    def face(self) -> Job:
+        return Job.model_validate(
+            {
+                "id": self.id,
+                "state": self.state or ("running" if self.turn.place == "running" else "queued"),
+                "document_id": self.order.document.id,
+                "schema_ref": self.order.schema_ref,
+                "priority": self.order.priority,
+                "tenant": self.order.tenant,
+                "endpoints": self.order.endpoints,
+                "attempts": self.turn.attempts,
+                "accepted_at": self.accepted_at,
+                "ended_at": self.ended_at,
+                "deadline": self.deadline,
+                "reason": self.reason,
+            }
+        )
+
+
+@dataclass(slots=True)
+class DeliveryRow:
+    """A row of the outbox."""
+
+    id: str
+    job_id: str
+    endpoint: str
+    body: bytes
+    turn: Turn
+    reason: str = ""
+    ended_at: float | None = None

@@ -1,0 +1,143 @@
+"""Names of queues and tasks, and the doorbell: a message that says only which id to look up in the ledger."""
+
+import threading
+import uuid
+from typing import Any, Literal, NamedTuple, Protocol
+
+from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
+
+from sluice_schemas.errors import Unavailable
+from sluice_schemas.job import Priority
+
+Group = Literal["extract", "deliver"]
+
+EXTRACT_TASK = "sluice.extract"
+DELIVER_TASK = "sluice.deliver"
+EXTRACT_QUEUES: dict[Priority, str] = {
+    "interactive": "sluice.extract.interactive",
+    "bulk": "sluice.extract.bulk",
+    "replay": "sluice.extract.replay",
+}
+DELIVER_QUEUE = "sluice.deliver"
+
+RETRIES = {"max_retries": 3, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
+
+
+class Bell(NamedTuple):
+    """Which task, on which queue, for which row of the ledger."""
+
+    task: str
+    queue: str
+    id: str
+
+
+def job_bell(job_id: str, priority: Priority) -> Bell:
+    return Bell(EXTRACT_TASK, EXTRACT_QUEUES[priority], job_id)
+
+
+def delivery_bell(delivery_id: str) -> Bell:
+    return Bell(DELIVER_TASK, DELIVER_QUEUE, delivery_id)
+
+
+def queues_of(group: Group) -> list[Queue]:
+    """The queues a worker of the group consumes, declared as Celery would."""
+    names = EXTRACT_QUEUES.values() if group == "extract" else (DELIVER_QUEUE,)
+    return [Queue(name, routing_key=name) for name in names]
+
+
+def broker_options(group: Group) -> dict[str, Any]:
+    """kombu's transport options, for the workers of a group; the doorbell needs only what all groups share.
+
+    Each group has its own unacked keys: where they are shared, the shortest visibility timeout wins for all, and
+    all other Celery apps are kept apart by the key prefix. The timeout itself matters little: a doorbell is
+    acknowledged on receipt, and one that is rung twice is dropped by the ledger.
+    """
+    return {
+        "global_keyprefix": "sluice:",
+        "unacked_key": f"unacked.{group}",
+        "unacked_index_key": f"unacked_index.{group}",
+        "unacked_mutex_key": f"unacked_mutex.{group}",
+        "visibility_timeout": 600,
+        "socket_keepalive": True,
+        "socket_connect_timeout": 5,
+        "health_check_interval": 25,
+        "retry_on_timeout": True,
+    }
+
+
+class Doorbell(Protocol):
+    """Tells a worker that a row waits. It may fail or be lost at no cost but time: the sweeper rings again."""
+
+    def ring(self, task: str, queue: str, id: str) -> None:
+        """Raises `Unavailable` when the message could not be sent; the row stays accepted all the same."""
+
+
+class SilentDoorbell:
+    """Rings nowhere and remembers what was rung, in order."""
+
+    def __init__(self) -> None:
+        self.rung: list[Bell] = []
+
+    def ring(self, task: str, queue: str, id: str) -> None:
+        self.rung.append(Bell(task, queue, id))
+
+
+class CeleryDoorbell:
+    """Publishes Celery messages with kombu alone, so that a producer needs no Celery. Safe for many threads."""
+
+    def __init__(self, url: str) -> None:
+        # Without these kombu would wait for ever for its first channel.
+        options = broker_options("extract") | RETRIES
+        self._connection = Connection(url, transport_options=options)
+        self._lock = threading.Lock()
+
+    def ring(self, task: str, queue: str, id: str) -> None:
+        """Puts the message straight onto the queue (the default exchange), where it waits for its worker.
+
+        A kombu channel serves one thread at a time; a doorbell takes well under a millisecond, hence the lock.
+        """
+        body, headers = message(task, id)
+        try:
+            with self._lock, self._connection.Producer(auto_declare=False) as producer:
+                producer.publish(
+                    body,
+                    exchange="",
+                    routing_key=queue,
+                    headers=headers,
+                    correlation_id=headers["id"],
+                    reply_to="",
+                    serializer="json",
+                    delivery_mode="transient",
+                    retry=True,
+                    retry_policy=RETRIES,
+                )
+        except (OperationalError, *self._connection.connection_errors, *self._connection.channel_errors) as exc:
+            raise Unavailable(f"The doorbell for {id} could not be rung; the sweeper will ring it again.") from exc
+
+    def close(self) -> None:
+        self._connection.release()
+
+
+def message(task: str, id: str) -> tuple[list[Any], dict[str, Any]]:
+    """Body and headers of a Celery task message, protocol 2 (Celery's documentation, "Message Protocol")."""
+    message_id = str(uuid.uuid4())
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    headers = {
+        "lang": "py",
+        "task": task,
+        "id": message_id,
+        "root_id": message_id,
+        "parent_id": None,
+        "group": None,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "argsrepr": repr((id,)),
+        "kwargsrepr": "{}",
+        "origin": "sluice",
+        "ignore_result": True,
+    }
+    return [[id], {}, embed], headers
