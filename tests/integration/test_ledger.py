@@ -1,0 +1,280 @@
+"""The ledger on a real Redis: its contract, and what only a real Redis can do to it."""
+
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ledger_contract import HALF_S, OVER_S, QUICK, LedgerContract, Stage, extraction, order, schema
+from redis import Redis
+from redis.exceptions import ConnectionError
+from redis_server import RedisServer
+from sluice_producer.ledger import RedisLedger as Producer
+from sluice_schemas.errors import Full, Lost, Misconfigured, SluiceError, Unavailable
+from sluice_schemas.ledger import MemoryLedger, connect
+from sluice_worker.ledger import RedisLedger as Worker
+
+
+def stage_on(client: Redis, retry_s: float = 1.0) -> Stage:
+    worker = Worker(client, retry_s=retry_s)
+    worker.set_limits(QUICK)
+    return Stage(Producer(client, retry_s=retry_s), worker, time.sleep)
+
+
+@pytest.fixture
+def stage(redis: Redis, redis_url: str) -> Stage:
+    return stage_on(connect(redis_url))
+
+
+class TestRedisLedger(LedgerContract):
+    """Every behaviour of the contract; `stage` above is the real thing."""
+
+
+class TestLostReply:
+    """Redis did the work and the answer never came: asking again must find the same work done."""
+
+    @pytest.mark.parametrize("method", ["accept", "claim", "commit", "fail", "release"])
+    def test_second_asking_gets_the_first_answer(self, redis: Redis, redis_url: str, method: str) -> None:
+        client = Forgetful.from_url(redis_url)
+        stage = stage_on(client)
+        claim = stage.claimed(endpoints=("kb",))
+        client.forget_next = True
+        match method:
+            case "accept":
+                job = stage.submit(key="other")
+                assert (job.state, stage.worker.counts().queued) == ("queued", 1)
+            case "claim":
+                job = stage.submit(key="other")
+                client.forget_next = True
+                again = stage.worker.claim(job.id, "w")
+                assert again is not None
+                assert (again.fence, again.attempt) == (1, 1)
+            case "commit":
+                assert len(stage.worker.commit(claim, extraction(claim))) == 1
+                assert stage.worker.counts().deliveries == 1
+            case "fail":
+                assert stage.worker.fail(claim, "x", final=True).state == "dead"
+                assert stage.worker.counts().deliveries == 1
+            case "release":
+                stage.worker.release(claim)
+                assert stage.producer.job(claim.job_id).attempts == 0
+        assert not client.forget_next, "the reply was really lost"
+
+
+class Forgetful(Redis):
+    """Loses one reply, after Redis has done the work."""
+
+    forget_next = False
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        answer = super().execute_command(*args, **options)
+        if self.forget_next and args[0] == "EVALSHA":
+            self.forget_next = False
+            raise ConnectionError("the reply was lost")
+        return answer
+
+
+def test_refused_commit_writes_nothing(stage: Stage, redis: Redis) -> None:
+    zombie = stage.vanish(stage.submit(endpoints=("kb",)).id)
+    stage.sweep()
+    assert stage.worker.claim(zombie.job_id, "w2") is not None
+    before = dump(redis)
+    with pytest.raises(Lost):
+        stage.worker.commit(zombie, extraction(zombie))
+    assert dump(redis) == before
+
+
+def dump(redis: Redis) -> dict[bytes, bytes]:
+    # The sweeper's lock goes by itself within a millisecond.
+    return {key: redis.dump(key) for key in redis.scan_iter() if key != b"{sluice}:sweeping"}
+
+
+def test_patience_grows_with_the_backlog(stage: Stage, redis: Redis) -> None:
+    job = stage.submit()
+    rung_at = time.time() - QUICK.ring_after_s * 1.3
+    redis.zadd("{sluice}:queued:job", {job.id: rung_at} | {f"{n}": time.time() + 60 for n in range(499)})
+    assert stage.sweep().doorbells == (), "with 500 queued a bell has half as much time again"
+    redis.zremrangebyscore("{sluice}:queued:job", time.time() + 30, "+inf")
+    assert len(stage.sweep().doorbells) == 1
+
+
+def test_nothing_is_left_without_a_time_to_live(stage: Stage, redis: Redis) -> None:
+    cancelled, expired = stage.submit(key="c"), stage.submit(key="e", timeout_s=HALF_S, endpoints=("kb",))
+    done, dead = (stage.claimed(key=key, endpoints=("kb",)) for key in "sd")
+    posts = [*stage.worker.commit(done, extraction(done)), *stage.worker.fail(dead, "x", final=True).deliveries]
+    stage.producer.cancel(cancelled.id)
+    stage.wait(HALF_S)
+    swept = stage.sweep()
+    assert swept.expired == (expired.id,)
+    for number, delivery_id in enumerate([*posts, *(bell.id for bell in swept.doorbells)]):
+        post = stage.worker.claim_delivery(delivery_id, "w")
+        assert post is not None
+        if number:
+            stage.worker.delivered(post)
+        else:
+            stage.worker.retry_delivery(post, "410", delay_s=0, final=True)
+    # Indexes and counters of a fixed size stand for ever; every key that came with a job must go.
+    lasting = {"limits", "ended", "bytes", "dead", "sweeping"}
+    ages = {key.decode().removeprefix("{sluice}:"): redis.pttl(key) for key in redis.scan_iter()}
+    assert {name for name, ttl_ms in ages.items() if ttl_ms == -1} <= lasting
+    assert {"limits", "ended", f"doc:{dead.job_id}"} <= set(ages)
+    assert f"doc:{done.job_id}" not in ages, "a document goes when its job ends"
+    assert redis.get("{sluice}:bytes") == b"0"
+    assert (
+        ages[f"result:{done.job_id}"] < ages[f"job:{done.job_id}"] == pytest.approx(7 * 86_400_000 + 3_600_000, abs=5e3)
+    )
+    assert min(ttl_ms for name, ttl_ms in ages.items() if name.startswith("key:")) > ages[f"result:{done.job_id}"]
+
+
+def test_all_keys_share_one_slot(stage: Stage, redis: Redis) -> None:
+    stage.producer.publish(schema())
+    stage.claimed(endpoints=("kb",), timeout_s=60)
+    assert all(key.startswith(b"{sluice}:") for key in redis.scan_iter())
+
+
+def test_index_of_the_dead_is_trimmed(stage: Stage, redis: Redis) -> None:
+    claim = stage.claimed()
+    stage.worker.fail(claim, "x", final=True)
+    redis.zadd("{sluice}:dead", {claim.job_id: time.time() - QUICK.retention_s - 3601})
+    stage.sweep()
+    assert redis.zcard("{sluice}:dead") == 0
+
+
+def test_redis_down_at_submit_says_that_nothing_was_accepted(own_redis: RedisServer) -> None:
+    stage = stage_on(connect(own_redis.url), retry_s=0.5)
+    own_redis.kill()
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="the document was not accepted"):
+        stage.submit()
+    assert 0.2 < time.monotonic() - began < 3
+
+
+def test_redis_that_comes_back_in_time_is_not_noticed(own_redis: RedisServer) -> None:
+    stage = stage_on(connect(own_redis.url), retry_s=20)
+    own_redis.kill()
+    restart = threading.Timer(0.3, own_redis.start)
+    restart.start()
+    assert stage.submit().state == "queued"
+    restart.join()
+
+
+def test_accepted_jobs_survive_a_kill_of_redis(own_redis: RedisServer) -> None:
+    stage = stage_on(connect(own_redis.url))
+    jobs = [stage.submit(key=str(n)) for n in range(20)]
+    done = stage.worker.claim(jobs[0].id, "w")
+    assert done is not None
+    stage.worker.commit(done, extraction(done))
+    running = stage.worker.claim(jobs[1].id, "w")
+    assert running is not None
+    own_redis.kill()
+    own_redis.start()
+    states = [stage.producer.job(job.id).state for job in jobs]
+    assert states == ["succeeded", "running", *["queued"] * 18]
+    stage.worker.commit(running, extraction(running))
+    assert stage.producer.result(running.job_id) == extraction(running)
+    stage.wait(OVER_S)
+    assert len(stage.sweep().doorbells) == 18, "every doorbell that was lost is rung again"
+
+
+def test_full_redis_refuses_documents_but_lets_work_end(own_redis: RedisServer) -> None:
+    stage = stage_on(connect(own_redis.url))
+    waiting, failing = stage.submit(key="0", endpoints=("kb",)), stage.claimed(key="1")
+    with Redis.from_url(own_redis.url) as ops:
+        ops.config_set("maxmemory", 1)
+        with pytest.raises(Full, match="out of memory") as refused:
+            stage.submit(key="2")
+        assert refused.value.retry_after_s > 0
+        stage.wait(OVER_S)
+        assert stage.worker.renew([failing]) == {}
+        assert len(stage.sweep().doorbells) == 1
+        claim = stage.worker.claim(waiting.id, "w")
+        assert claim is not None
+        (delivery_id,) = stage.worker.commit(claim, extraction(claim))
+        post = stage.worker.claim_delivery(delivery_id, "w")
+        assert post is not None
+        stage.worker.delivered(post)
+        assert stage.worker.fail(failing, "x", final=True).state == "dead"
+        ops.config_set("maxmemory", 0)
+    assert stage.submit(key="2").state == "queued"
+
+
+def test_replica_refuses_documents(own_redis: RedisServer) -> None:
+    stage = stage_on(connect(own_redis.url))
+    stage.submit()
+    with Redis.from_url(own_redis.url) as ops:
+        ops.replicaof("127.0.0.1", "1")
+        with pytest.raises(Unavailable, match="refuses to write"):
+            stage.submit(key="2")
+
+
+@pytest.mark.parametrize("url", ["redis+cluster://localhost", "sentinel://localhost", "localhost:6379"])
+def test_url_that_cannot_serve_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured, match="must start with redis://"):
+        connect(url)
+
+
+ACTIONS = ("submit", "other", "claim", "commit", "fail", "final", "release", "renew", "cancel", "replay")
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 2)), max_size=25))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_twin_and_redis_agree(redis: Redis, redis_url: str, actions: list[tuple[str, int]]) -> None:
+    redis.flushall()
+    twin = MemoryLedger()
+    patient = replace(QUICK, lease_s=60.0, max_jobs=2)
+    stages = [stage_on(connect(redis_url)), Stage(twin, twin, time.sleep)]
+    for stage in stages:
+        stage.worker.set_limits(patient)
+    stories = [[told(stage, story, action, n) for action, n in actions] for stage in stages for story in [Story()]]
+    assert stories[0] == stories[1]
+    counts = [replace(stage.worker.counts(), oldest_age_s=0.0) for stage in stages]
+    assert counts[0] == counts[1]
+
+
+class Story:
+    """The ids and claims that one ledger gave out, by the number of their job."""
+
+    def __init__(self) -> None:
+        self.ids: dict[int, str] = {}
+        self.claims: dict[int, Any] = {}
+
+
+def told(stage: Stage, story: Story, action: str, n: int) -> object:
+    """Does one thing and tells what came of it, without ids and times."""
+    try:
+        return act(stage, story, action, n)
+    except SluiceError as exc:
+        return type(exc).__name__
+
+
+def act(stage: Stage, story: Story, action: str, n: int) -> object:
+    job_id, claim, answer = story.ids.get(n, "0" * 32), story.claims.get(n), None
+    match action:
+        case "submit":
+            story.ids[n] = stage.producer.accept(order(key=str(n), endpoints=("kb",))).id
+        case "other":
+            stage.producer.accept(order(key=str(n), text="Other", endpoints=("kb",)))
+        case "claim":
+            if given := stage.worker.claim(job_id, "w"):
+                story.claims[n] = given
+                answer = (given.fence, given.attempt, given.is_suspect, given.order)
+        case "cancel":
+            stage.producer.cancel(job_id)
+        case "replay":
+            stage.worker.replay(job_id)
+        case _ if claim is None:
+            return None
+        case "commit":
+            answer = len(stage.worker.commit(claim, extraction(claim).model_copy(update={"job_id": "j"})))
+        case "fail" | "final":
+            answer = stage.worker.fail(claim, "x", final=action == "final").state
+        case "release":
+            stage.worker.release(claim)
+        case "renew":
+            answer = [*stage.worker.renew([claim]).values()]
+    job = stage.producer.job(story.ids[n]) if n in story.ids else None
+    face = job and (job.state, job.attempts, job.reason, job.priority, job.ended_at is None)
+    return answer, face
