@@ -1,0 +1,198 @@
+"""Where in a text a value stands: [start, end) in code points of the text as given, by characters, never by tokens."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
+
+from sluice_worker.protocol.nearly import near_matches
+from sluice_worker.protocol.normal import Normal, normal
+from sluice_worker.protocol.sentence import sentence_ends
+
+Found = Literal["exact", "normalised", "fuzzy"]
+
+MAX_PLACES = 10_000
+"""So many places of one value are looked at; a mention further on is placed at one of these."""
+
+_SCANS_BEFORE_INDEX = 128
+"""An index of the text pays only after about so many look-ups."""
+
+_OVERLAP_DISTANCE = 100
+"""How far off a place counts that overlaps its anchor: in "New York University, New York" the second one is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """[start, end) in code points, and how it was found. "exact" says that the text reads just like the value."""
+
+    start: int
+    end: int
+    status: Found
+
+    def shifted(self, offset: int) -> "Place":
+        """The same place in a text of which this one begins at `offset`."""
+        return replace(self, start=self.start + offset, end=self.end + offset)
+
+    def distance(self, other: "Place") -> int:
+        """Code points between the two."""
+        gap = max(self.start - other.end, other.start - self.end)
+        return gap if gap >= 0 else _OVERLAP_DISTANCE
+
+
+class Grounder:
+    """Finds values in one text; build one for each chunk.
+
+    A value is looked for as it stands; then after folding width, case, white space, quotes and dashes; then, if long,
+    nearly (see `near_matches`), within one sentence. Places at word boundaries are preferred, so that "us" is found in
+    "US" rather than in "campus"; scripts without spaces have a boundary at each character. None means absent.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._normal: Normal = normal(text)
+        self._lookup = _Lookup(self._normal.text)
+        self._places: dict[str, Sequence[Place]] = {}
+        self._next: dict[str, int] = {}
+        self._sentence_ends: list[int] | None = None
+
+    def place(self, value: str) -> Place | None:
+        """The first and best place."""
+        places = self.places(value)
+        return places[0] if places else None
+
+    def successive(self, value: str) -> Place | None:
+        """The next place at each call with the same value. Mentions beyond the last place stay on the last place."""
+        places = self.places(value)
+        if not places:
+            return None
+        index = self._next.get(value, 0)
+        self._next[value] = index + 1
+        return places[min(index, len(places) - 1)]
+
+    def nearest(self, value: str, anchor: Place | None) -> Place | None:
+        """The place nearest to `anchor`: for a relation's tail, an event's arguments. Without an anchor, the first."""
+        places = self.places(value)
+        if not places or anchor is None:
+            return places[0] if places else None
+        return min(_around(_in_order(places), anchor), key=lambda place: (anchor.distance(place), place.start))
+
+    def nearest_pair(self, head: str, tail: str) -> tuple[Place | None, Place | None]:
+        """The places of two values that stand closest together: for a relation, whose head may stand often."""
+        heads, tails = self.places(head), _in_order(self.places(tail))
+        if not heads or not tails:
+            return self.place(head), self.place(tail)
+        pairs = ((first, second) for first in _in_order(heads) for second in _around(tails, first))
+        return min(pairs, key=lambda pair: (pair[0].distance(pair[1]), pair[0].start))
+
+    def places(self, value: str) -> Sequence[Place]:
+        """Every place of a value: exact ones in text order, then normalised ones; or the single nearest one."""
+        if value not in self._places:
+            self._places[value] = self._find(value)
+        return self._places[value]
+
+    def _find(self, value: str) -> Sequence[Place]:
+        folded = normal(value.strip()).text
+        if not folded:
+            return ()
+        found = [self._judged(span, value) for span in islice(self._spans(folded), MAX_PLACES)]
+        if self._normal.has_clusters and not any(place.status == "exact" for place in found):
+            found += islice(self._verbatim(value), MAX_PLACES)
+        found.sort(key=lambda place: (place.status, place.start))  # "exact" < "normalised"
+        return [place for place in found if self._is_word(place)] or found or self._nearly(folded)
+
+    def _spans(self, folded: str) -> Iterator[tuple[int, int]]:
+        last = 0
+        for start in self._lookup(folded):
+            span = self._normal.span(start, start + len(folded))
+            if span and span[0] >= last:
+                last = span[1]
+                yield span
+
+    def _judged(self, span: tuple[int, int], value: str) -> Place:
+        return Place(*span, "exact" if self.text[span[0] : span[1]] == value else "normalised")
+
+    def _verbatim(self, value: str) -> Iterator[Place]:
+        """Places that cut a character in two, such as one person out of a joined family of emoji."""
+        start = self.text.find(value)
+        while start >= 0:
+            yield Place(start, start + len(value), "exact")
+            start = self.text.find(value, start + len(value))
+
+    def _nearly(self, folded: str) -> Sequence[Place]:
+        for start, end in near_matches(folded, self._normal.text, self._lookup):
+            span = self._normal.span(start, end)
+            if span and not self._crosses_sentences(*span):
+                return (Place(*span, "fuzzy"),)
+        return ()
+
+    def _crosses_sentences(self, start: int, end: int) -> bool:
+        if self._sentence_ends is None:
+            self._sentence_ends = sentence_ends(self.text)
+        after = bisect_left(self._sentence_ends, start + 1)
+        return self._sentence_ends[after] < end
+
+    def _is_word(self, place: Place) -> bool:
+        return not (_is_inside_word(self.text, place.start) or _is_inside_word(self.text, place.end))
+
+
+class _Lookup:
+    """Finds strings in one text: by reading it, and once that was done often by an index of its short substrings."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._scans = 0
+        self._index: dict[str, list[int]] | None = None
+
+    def __call__(self, needle: str) -> Iterator[int]:
+        """Every place of a string, overlapping ones too, in order."""
+        self._scans += 1
+        if self._index is None and self._scans > _SCANS_BEFORE_INDEX:
+            self._index = _indexed(self._text)
+        grams = list(_grams(needle)) if self._index is not None else []
+        if self._index is None or not grams:
+            return self._scanned(needle)
+        offset, places = min(((at, self._index.get(gram, [])) for at, gram in grams), key=lambda each: len(each[1]))
+        return (at - offset for at in places if self._text.startswith(needle, max(0, at - offset)) and at >= offset)
+
+    def _scanned(self, needle: str) -> Iterator[int]:
+        start = self._text.find(needle)
+        while start >= 0:
+            yield start
+            start = self._text.find(needle, start + 1)
+
+
+def _indexed(text: str) -> dict[str, list[int]]:
+    index: dict[str, list[int]] = defaultdict(list)
+    for at, char in enumerate(text):
+        index[text[at : at + 3] if char < "\x80" else text[at : at + 2]].append(at)
+    return dict(index)
+
+
+def _grams(needle: str) -> Iterator[tuple[int, str]]:
+    """What the index may hold of a string: three characters from an ASCII one on, two from any other."""
+    for at, char in enumerate(needle):
+        size = 3 if char < "\x80" else 2
+        if at + size <= len(needle):
+            yield at, needle[at : at + size]
+
+
+def _in_order(places: Sequence[Place]) -> list[Place]:
+    return sorted(places, key=lambda place: place.start)
+
+
+def _around(places: Sequence[Place], anchor: Place) -> Sequence[Place]:
+    """The places that can be nearest to `anchor`, of places in order that do not overlap each other."""
+    after = bisect_left(places, anchor.start, key=lambda place: place.start)
+    return places[max(0, after - 2) : after + 3]
+
+
+def _is_inside_word(text: str, position: int) -> bool:
+    return 0 < position < len(text) and _is_spaced(text[position - 1]) and _is_spaced(text[position])
+
+
+def _is_spaced(char: str) -> bool:
+    """Whether `char` is of a script that puts spaces between its words (letters and digits up to Georgian's block
+    and of the extensions of Latin and Greek, full-width ones included)."""
+    return char.isalnum() and (char < "\u0e00" or "\u1e00" <= char <= "\u1fff" or "\uff10" <= char <= "\uff5a")
