@@ -1,0 +1,43 @@
+"""The producer's side of Sluice: everything a service needs to hand documents in and take results out."""
+
+from sluice_schemas.document import Document
+from sluice_schemas.errors import (
+    BadInput,
+    Conflict,
+    Full,
+    Misconfigured,
+    NotFound,
+    Retryable,
+    SluiceError,
+    Unavailable,
+)
+from sluice_schemas.extraction import EventMention, Extraction, Mention, Problem, Relation, Span
+from sluice_schemas.job import Job, Order
+from sluice_schemas.schema import ExtractionSchema
+
+from sluice_producer.client import Sluice
+from sluice_producer.outcomes import JobFailed, StillRunning
+
+__all__ = [
+    "BadInput",
+    "Conflict",
+    "Document",
+    "EventMention",
+    "Extraction",
+    "ExtractionSchema",
+    "Full",
+    "Job",
+    "JobFailed",
+    "Mention",
+    "Misconfigured",
+    "NotFound",
+    "Order",
+    "Problem",
+    "Relation",
+    "Retryable",
+    "Sluice",
+    "SluiceError",
+    "Span",
+    "StillRunning",
+    "Unavailable",
+]
