@@ -19,8 +19,9 @@ MAX_PLACES = 10_000
 _SCANS_BEFORE_INDEX = 128
 """An index of the text pays only after about so many look-ups."""
 
-_OVERLAP_DISTANCE = 100
-"""How far off a place counts that overlaps its anchor: in "New York University, New York" the second one is meant."""
+_FAR = 100
+"""How much further off a place counts that overlaps the other, or stands in another sentence. In "New York University,
+New York" the second New York is meant beside the university."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,6 @@ class Place:
     def shifted(self, offset: int) -> "Place":
         """The same place in a text of which this one begins at `offset`."""
         return replace(self, start=self.start + offset, end=self.end + offset)
-
-    def distance(self, other: "Place") -> int:
-        """Code points between the two."""
-        gap = max(self.start - other.end, other.start - self.end)
-        return gap if gap >= 0 else _OVERLAP_DISTANCE
 
 
 class Grounder:
@@ -72,19 +68,19 @@ class Grounder:
         return places[min(index, len(places) - 1)]
 
     def nearest(self, value: str, anchor: Place | None) -> Place | None:
-        """The place nearest to `anchor`: for a relation's tail, an event's arguments. Without an anchor, the first."""
+        """The place nearest to `anchor`: for an event's arguments. Without an anchor, the first and best."""
         places = self.places(value)
         if not places or anchor is None:
             return places[0] if places else None
-        return min(_around(_in_order(places), anchor), key=lambda place: (anchor.distance(place), place.start))
+        return min(_around(_in_order(places), anchor), key=lambda place: (self._distance(anchor, place), place.start))
 
     def nearest_pair(self, head: str, tail: str) -> tuple[Place | None, Place | None]:
-        """The places of two values that stand closest together: for a relation, whose head may stand often."""
+        """The places of two values that stand closest together, in one sentence if they do: for a relation."""
         heads, tails = self.places(head), _in_order(self.places(tail))
         if not heads or not tails:
             return self.place(head), self.place(tail)
         pairs = ((first, second) for first in _in_order(heads) for second in _around(tails, first))
-        return min(pairs, key=lambda pair: (pair[0].distance(pair[1]), pair[0].start))
+        return min(pairs, key=lambda pair: (self._distance(*pair), pair[0].start))
 
     def places(self, value: str) -> Sequence[Place]:
         """Every place of a value: exact ones in text order, then normalised ones; or the single nearest one."""
@@ -133,6 +129,14 @@ class Grounder:
         after = bisect_left(self._sentence_ends, start + 1)
         return self._sentence_ends[after] < end
 
+    def _distance(self, one: Place, other: Place) -> int:
+        """Code points between two places, and more for what speaks against their belonging together."""
+        first, second = (one, other) if one.start <= other.start else (other, one)
+        gap = second.start - first.end
+        if gap < 0:
+            return _FAR
+        return gap + _FAR if self._crosses_sentences(first.start, second.end) else gap
+
     def _is_word(self, place: Place) -> bool:
         return not (_is_inside_word(self.text, place.start) or _is_inside_word(self.text, place.end))
 
@@ -154,7 +158,7 @@ class _Lookup:
         if self._index is None or not grams:
             return self._scanned(needle)
         offset, places = min(((at, self._index.get(gram, [])) for at, gram in grams), key=lambda each: len(each[1]))
-        return (at - offset for at in places if self._text.startswith(needle, max(0, at - offset)) and at >= offset)
+        return (at - offset for at in places if at >= offset and self._text.startswith(needle, at - offset))
 
     def _scanned(self, needle: str) -> Iterator[int]:
         start = self._text.find(needle)

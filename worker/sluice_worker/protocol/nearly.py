@@ -5,6 +5,7 @@ looked up, and only their surroundings compared, by bit-parallel edit distance (
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -15,8 +16,8 @@ MIN_LENGTH = 8
 """Shorter values are too easily something else: one letter makes another name."""
 
 MAX_EDITS = 24
-_MAX_LOOKED_UP = 200
-_MAX_COMPARED = 64
+_MAX_LOOKED_UP = 64
+_MAX_COMPARED = 16
 _DIGITS = re.compile(r"\d+")
 
 Lookup = Callable[[str], Iterable[int]]
@@ -42,30 +43,30 @@ def near_matches(value: str, text: str, lookup: Lookup) -> Iterator[tuple[int, i
             yield start, end
 
 
-def _guesses(value: str, limit: int, lookup: Lookup) -> Iterable[int]:
-    """Where the value may begin, told by its rarest parts."""
+def _guesses(value: str, limit: int, lookup: Lookup) -> list[int]:
+    """Where the value may begin: where most of its parts say so, and of those first what its rarest part says."""
     size = len(value) // (limit + 1)
     offsets = [part * size for part in range(limit + 1)]
-    ends = [*offsets[1:], len(value)]
     hits = [
-        [place - offset for place in islice(lookup(value[offset:end]), _MAX_LOOKED_UP)]
-        for offset, end in zip(offsets, ends, strict=True)
+        [max(0, place - start) for place in islice(lookup(value[start:end]), _MAX_LOOKED_UP)]
+        for start, end in zip(offsets, [*offsets[1:], len(value)], strict=True)
     ]
-    ranked = (max(0, guess) for places in sorted(hits, key=len) for guess in places)
-    return islice(dict.fromkeys(ranked), _MAX_COMPARED)
+    votes = Counter(guess for places in sorted(hits, key=len) for guess in places)
+    return [guess for guess, _ in votes.most_common(_MAX_COMPARED)]
 
 
 def closest(pattern: str, text: str) -> tuple[int, int, int] | None:
     """The [start, end) of `text` with the least edit distance to `pattern`, and that distance; None if one is empty."""
     if not pattern or not text:
         return None
-    end, distance = _best_end(pattern, text, carry=0)
-    length, _ = _best_end(pattern[::-1], text[:end][::-1], carry=1)
+    end, distance = _best_end(pattern, text)
+    # Backwards from the first best end: a match that began further on would have ended sooner.
+    length, _ = _best_end(pattern[::-1], text[:end][::-1])
     return (end - length, end, distance) if length else None
 
 
-def _best_end(pattern: str, text: str, *, carry: int) -> tuple[int, int]:
-    """Where the best match of `pattern` first ends, and its distance. It starts anywhere, or with carry 1 at 0."""
+def _best_end(pattern: str, text: str) -> tuple[int, int]:
+    """Where the best match of `pattern` first ends, and its distance. It may start anywhere."""
     positions: dict[str, int] = {}
     for index, char in enumerate(pattern):
         positions[char] = positions.get(char, 0) | 1 << index
@@ -79,7 +80,7 @@ def _best_end(pattern: str, text: str, *, carry: int) -> tuple[int, int]:
         rising = minus | (~(diagonal | plus) & ones)
         falling = plus & diagonal
         distance += bool(rising & last) - bool(falling & last)
-        rising = (rising << 1 | carry) & ones
+        rising = (rising << 1) & ones
         falling = (falling << 1) & ones
         plus = falling | (~(diagonal | rising) & ones)
         minus = rising & diagonal
