@@ -35,7 +35,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 @pytest.fixture
 def own_redis(redis_binary: str, tmp_path: Path) -> Iterator[RedisServer]:
     """A started Redis that the test may kill, fill and misuse."""
-    server = RedisServer(redis_binary, tmp_path)
+    server = RedisServer(redis_binary, tmp_path, fsync="always")
     server.start()
     yield server
     server.kill()

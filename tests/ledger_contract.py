@@ -171,6 +171,20 @@ class LedgerContract:
         assert result.model == "m"
         assert stage.worker.counts().deliveries == 1
 
+    @pytest.mark.parametrize("is_final", [False, True])
+    def test_a_settled_claim_cannot_be_settled_otherwise(self, stage: Stage, is_final: bool) -> None:
+        claim, committed = stage.claimed(endpoints=("kb",)), stage.claimed(key="c")
+        outcome = stage.worker.fail(claim, "x", final=is_final)
+        assert stage.worker.fail(claim, "y", final=not is_final) == outcome
+        assert stage.producer.job(claim.job_id).reason == "x"
+        stage.worker.commit(committed, extraction(committed))
+        with pytest.raises(Lost):
+            stage.worker.commit(claim, extraction(claim))
+        with pytest.raises(Lost):
+            stage.worker.fail(committed, "x", final=True)
+        with pytest.raises(Lost):
+            stage.worker.release(committed)
+
     def test_zombie_is_refused_and_the_next_claim_wins(self, stage: Stage) -> None:
         zombie = stage.vanish(stage.submit().id)
         assert stage.sweep().taken_back == 1
@@ -325,6 +339,7 @@ class LedgerContract:
             None,
         )
         assert stage.worker.dead_letters() == []
+        assert stage.worker.counts().backlog_bytes > 0
         for ask in (stage.worker.replay, stage.worker.dead_letter):
             with pytest.raises(NotFound, match="dead letters"):
                 ask(claim.job_id)
@@ -348,7 +363,12 @@ class LedgerContract:
         again = stage.worker.claim_delivery(delivery_id, "w")
         assert again is not None
         assert (again.id, again.body, again.attempt) == (post.id, post.body, 2)
-        stage.worker.delivered(again)
+        with pytest.raises(Lost):
+            stage.worker.delivered(post)
+        for _ in range(2):
+            stage.worker.delivered(again)
+        with pytest.raises(Lost):
+            stage.worker.retry_delivery(again, "x", delay_s=0, final=True)
         assert stage.worker.claim_delivery(delivery_id, "w") is None
         assert stage.worker.counts().deliveries == 0
 

@@ -18,11 +18,12 @@ BINARIES = [str(WHEEL), *([SYSTEM] if SYSTEM else [])]
 
 
 class RedisServer:
-    """Append-only, noeviction, each write on disk before its reply: what the ledger's promise asks for."""
+    """Append-only and noeviction, as the ledger demands. `fsync` is Redis's `appendfsync`: `always` outlives any kill."""
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, *, fsync: str = "everysec") -> None:
         self._binary = binary
         self._folder = folder
+        self._fsync = fsync
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
@@ -33,7 +34,7 @@ class RedisServer:
             "bind": "127.0.0.1",
             "dir": self._folder,
             "appendonly": "yes",
-            "appendfsync": "always",
+            "appendfsync": self._fsync,
             "maxmemory-policy": "noeviction",
             "save": "",
         }

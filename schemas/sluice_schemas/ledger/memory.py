@@ -111,33 +111,36 @@ class MemoryLedger:
 
     def commit(self, claim: Claim, extraction: Extraction) -> tuple[str, ...]:
         with self._lock:
-            row = self._jobs.get(claim.job_id)
-            if row is not None and row.state == "succeeded" and row.turn.settled == claim.fence:
-                return tuple(keys.deliveries(claim.job, fence=claim.fence))
+            if again := self._settled(claim, "commit"):
+                return again.deliveries
             row = self._held(claim)
-            body = events.completed(claim.job, extraction, at=self._clock())
-            row.turn.settled, row.result = claim.fence, extraction
+            row.result = extraction
             self._finish(row, "succeeded", None)
-            return self._post(claim.job, claim.fence, body)
+            body = events.completed(claim.job, extraction, at=self._clock())
+            deliveries = self._post(claim.job, claim.fence, body)
+            return row.turn.settle(claim.fence, "commit", Outcome("succeeded", deliveries)).deliveries
 
     def fail(
         self, claim: Claim, reason: str, *, final: bool, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
     ) -> Outcome:
         with self._lock:
+            if again := self._settled(claim, "fail"):
+                return again
             row = self._held(claim)
-            row.turn.settled, row.reason = claim.fence, reason
-            row.traceback, row.raw = events.evidence(traceback), events.evidence(raw)
+            row.reason, row.traceback, row.raw = reason, events.evidence(traceback), events.evidence(raw)
             if final or row.turn.attempts >= self._limits.max_tries:
-                return self._end(row, "dead", reason)
+                return row.turn.settle(claim.fence, "fail", self._end(row, "dead", reason))
             row.turn.delay(self._clock() + retry_delay_s)
-            return Outcome("queued")
+            return row.turn.settle(claim.fence, "fail")
 
     def release(self, claim: Claim) -> None:
         with self._lock:
+            if self._settled(claim, "release"):
+                return
             row = self._held(claim)
-            row.turn.settled = claim.fence
             row.turn.attempts -= 1
             row.turn.delay(self._clock())
+            row.turn.settle(claim.fence, "release")
 
     def sweep(self, limit: int = 100) -> Swept:
         with self._lock:
@@ -173,12 +176,14 @@ class MemoryLedger:
 
     def delivered(self, claim: DeliveryClaim) -> None:
         with self._lock:
-            row = self._held_delivery(claim)
-            row.turn.place, row.body, row.ended_at = "over", b"", self._clock()
+            if row := self._held_delivery(claim, "delivered"):
+                row.turn.place, row.body, row.ended_at = "over", b"", self._clock()
 
     def retry_delivery(self, claim: DeliveryClaim, reason: str, *, delay_s: float, final: bool) -> None:
         with self._lock:
-            row = self._held_delivery(claim)
+            row = self._held_delivery(claim, "failed" if final else "retry")
+            if row is None:
+                return
             row.reason = reason
             if final:
                 row.turn.place, row.ended_at = "over", self._clock()
@@ -239,11 +244,20 @@ class MemoryLedger:
             raise refusals.lost(claim.job_id, row.face().state if row else "unknown")
         return row
 
-    def _held_delivery(self, claim: DeliveryClaim) -> DeliveryRow:
+    def _settled(self, claim: Claim, verb: str) -> Outcome | None:
+        # Asked a second time by the same claim: the answer is the first one, and nothing changes.
+        row = self._jobs.get(claim.job_id)
+        is_again = row is not None and not row.turn.is_held(claim.fence) and row.turn.settled == (claim.fence, verb)
+        return row.turn.settled_as if row and is_again else None
+
+    def _held_delivery(self, claim: DeliveryClaim, verb: str) -> DeliveryRow | None:
         row = self._outbox.get(claim.id)
-        if row is None or not row.turn.is_held(claim.fence):
-            raise refusals.lost(claim.id, row.turn.place if row else "unknown")
-        return row
+        if row is not None and row.turn.is_held(claim.fence):
+            row.turn.settle(claim.fence, verb)
+            return row
+        if row is not None and row.turn.settled == (claim.fence, verb):
+            return None
+        raise refusals.lost(claim.id, row.turn.place if row else "unknown")
 
     def _renew(self, claim: Claim) -> str | None:
         now = self._clock()

@@ -5,6 +5,9 @@ from typing import Literal
 
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import TERMINAL, Job, Order
+from sluice_schemas.ledger.records import Outcome
+
+QUEUED = Outcome("queued")
 
 
 @dataclass(slots=True)
@@ -16,7 +19,8 @@ class Turn:
     due_at: float = 0.0
     lease_ends: float = 0.0
     fence: int = 0
-    settled: int = 0
+    settled: tuple[int, str] = (0, "")
+    settled_as: Outcome = QUEUED
     attempts: int = 0
 
     def ring(self, now: float) -> None:
@@ -34,6 +38,10 @@ class Turn:
 
     def is_held(self, fence: int) -> bool:
         return self.place == "running" and self.fence == fence
+
+    def settle(self, fence: int, verb: str, outcome: Outcome = QUEUED) -> Outcome:
+        self.settled, self.settled_as = (fence, verb), outcome
+        return outcome
 
     def is_due(self, now: float, *, patience_s: float) -> bool:
         """Whether a sweep should ring for it."""

@@ -4,10 +4,10 @@
 -- Answer: {'succeeded'} | {'again', state} | {'lost', state}
 local id, fence, result, body = unpack(ARGV, 1, 4)
 local row = read('job', id)
-local refused = refusal(row, fence)
+local refused = refusal(row, fence, 'commit')
 if refused then return refused end
 drain()
-write('job', id, 'settled', fence)
+settle('job', id, fence, 'commit', 'succeeded')
 local result_ms = finish(id, row, 'succeeded', '')
 redis.call('SET', P .. 'result:' .. id, result, 'PX', result_ms)
 post(id, body, 5)

@@ -5,15 +5,17 @@
 -- {'lost', state}
 local id, fence, outcome, delay_s, reason, traceback, raw, body = unpack(ARGV, 1, 8)
 local row = read('job', id)
-local refused = refusal(row, fence)
+local refused = refusal(row, fence, 'fail')
 if refused then return refused end
 drain()
-write('job', id, 'settled', fence, 'reason', reason, 'traceback', traceback, 'raw', raw)
+write('job', id, 'reason', reason, 'traceback', traceback, 'raw', raw)
 if outcome == 'retry' and tonumber(row.attempts) < limit('max_tries') then
+  settle('job', id, fence, 'fail', 'queued')
   delay('job', id, tonumber(delay_s))
   return {'queued'}
 end
 outcome = outcome == 'expired' and 'expired' or 'dead'
+settle('job', id, fence, 'fail', outcome)
 finish(id, row, outcome, reason)
 post(id, body, 9)
 return {outcome}

@@ -2,10 +2,10 @@
 -- ARGV: id, fence. Answer: {'queued'} | {'again', state} | {'lost', state}
 local id, fence = ARGV[1], ARGV[2]
 local row = read('job', id)
-local refused = refusal(row, fence)
+local refused = refusal(row, fence, 'release')
 if refused then return refused end
 drain()
-write('job', id, 'settled', fence)
+settle('job', id, fence, 'release', 'queued')
 redis.call('HINCRBY', P .. 'job:' .. id, 'attempts', -1)
 delay('job', id, 0)
 return {'queued'}

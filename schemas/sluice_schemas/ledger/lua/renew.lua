@@ -6,7 +6,7 @@ local gone, ends = {}, NOW + limit('lease_s')
 for i = 1, #ARGV, 2 do
   local id = ARGV[i]
   local row = read('job', id)
-  local refused = refusal(row, ARGV[i + 1])
+  local refused = refusal(row, ARGV[i + 1], 'renew')
   if refused then
     table.insert(gone, id)
     table.insert(gone, row and row.state ~= 'running' and row.state ~= 'queued' and row.state or 'lost')

@@ -57,13 +57,16 @@ local function is_claimable(kind, id, row)
   return not due or tonumber(due) <= NOW
 end
 
--- nil when the caller may settle the row. Else the answer it gets: 'again' when this very fence has settled it before
--- (the
--- first reply was lost), or 'lost'.
-local function refusal(row, fence)
+-- nil when the caller holds the row. Else what it gets: {'again', state} when it has settled the row with this very fence
+-- and verb before (the first reply was lost), or {'lost', state}.
+local function refusal(row, fence, verb)
   if row and row.state == 'running' and row.fence == fence then return nil end
-  if row and row.settled == fence then return {'again', row.state} end
+  if row and row.settled == fence .. ':' .. verb then return {'again', row.settled_as} end
   return {'lost', row and row.state or 'unknown'}
+end
+
+local function settle(kind, id, fence, verb, state)
+  write(kind, id, 'settled', fence .. ':' .. verb, 'settled_as', state)
 end
 
 local function is_overdue(row) return row.deadline and tonumber(row.deadline) <= NOW end

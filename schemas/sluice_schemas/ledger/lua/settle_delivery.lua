@@ -2,10 +2,11 @@
 -- ARGV: id, fence, outcome (delivered | failed | retry), delay in seconds, reason. Answer: {state} | {'again' |
 -- 'lost', state}
 local id, fence, outcome, delay_s, reason = unpack(ARGV, 1, 5)
-local refused = refusal(read('delivery', id), fence)
+local refused = refusal(read('delivery', id), fence, outcome)
 if refused then return refused end
 drain()
-write('delivery', id, 'settled', fence, 'reason', reason)
+settle('delivery', id, fence, outcome, outcome)
+write('delivery', id, 'reason', reason)
 if outcome == 'retry' then
   delay('delivery', id, tonumber(delay_s))
   return {'queued'}
