@@ -90,6 +90,12 @@ def test_successive_mentions_take_successive_places_and_stay_on_the_last() -> No
     assert grounder.successive("梨") is None
 
 
+def test_a_value_under_another_type_starts_anew() -> None:
+    grounder = Grounder("苹果说苹果")
+    said = [grounder.successive("苹果", said_as=each) for each in ("公司", "公司", "产品")]
+    assert said == [Place(0, 2, "exact"), Place(3, 5, "exact"), Place(0, 2, "exact")]
+
+
 def test_places_do_not_overlap() -> None:
     assert Grounder("哈哈哈哈哈").places("哈哈") == [Place(0, 2, "exact"), Place(2, 4, "exact")]
 

@@ -50,7 +50,7 @@ class Grounder:
         self._normal: Normal = normal(text)
         self._lookup = _Lookup(self._normal.text)
         self._places: dict[str, Sequence[Place]] = {}
-        self._next: dict[str, int] = {}
+        self._next: dict[tuple[str, str], int] = {}
         self._sentence_ends: list[int] | None = None
 
     def place(self, value: str) -> Place | None:
@@ -58,13 +58,16 @@ class Grounder:
         places = self.places(value)
         return places[0] if places else None
 
-    def successive(self, value: str) -> Place | None:
-        """The next place at each call with the same value. Mentions beyond the last place stay on the last place."""
+    def successive(self, value: str, *, said_as: str = "") -> Place | None:
+        """The next place at each call with the same value. Mentions beyond the last place stay on the last place.
+
+        `said_as` tells sequences apart: a value under another type is no further mention, and starts anew.
+        """
         places = self.places(value)
         if not places:
             return None
-        index = self._next.get(value, 0)
-        self._next[value] = index + 1
+        index = self._next.get((value, said_as), 0)
+        self._next[value, said_as] = index + 1
         return places[min(index, len(places) - 1)]
 
     def nearest(self, value: str, anchor: Place | None) -> Place | None:
