@@ -135,6 +135,9 @@ class _Sentence:
         if known is not None and len(entity.forms) > 1 and self._rng.random() < 0.55:
             form = choose(self._rng, entity.forms[1:])
         self._agree_article(form)
+        outside, _, form = form.rpartition("^")
+        if outside:
+            draft.write(outside)
         mention = Mention(draft.length, draft.length + len(form), entity)
         draft.write(form)
         draft.mentions.append(mention)

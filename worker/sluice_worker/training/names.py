@@ -12,7 +12,10 @@ _WEIGHT = re.compile(r"(\d+)\* ")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entity:
-    """One thing that a document speaks of. `forms[0]` is its full name; `anaphor` is a pronoun, or empty."""
+    """One thing that a document speaks of. `forms[0]` is its full name; `anaphor` is a pronoun, or empty.
+
+    What stands before a `^` in a form is written but is no part of the name: `the ^Ministry of Trade`.
+    """
 
     kind: str
     entity_type: str
@@ -84,7 +87,7 @@ class Namer:
         production = choose(rng, self._productions[kind])
         if production.delegate:
             return self._symbol(production.delegate, rng)
-        return self._write(production.forms[0], rng, {})
+        return self._write(production.forms[0], rng, {}).rpartition("^")[2]
 
 
 def _read_kind(rules: str | Sequence[str]) -> tuple[_Production, ...]:
@@ -107,5 +110,5 @@ def _read_production(rule: str) -> _Production:
 
 
 def _acronym(name: str) -> str:
-    initials = "".join(word[0] for word in re.split(r"[ -]", name) if word[:1].isupper())
+    initials = "".join(word[0] for word in re.split(r"[ -]", name.rpartition("^")[2]) if word[:1].isupper())
     return initials if len(initials) > 2 else ""
