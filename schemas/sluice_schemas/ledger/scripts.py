@@ -107,7 +107,7 @@ def _translated() -> Iterator[None]:
             raise Full(
                 "Redis is out of memory; nothing was accepted. Raise maxmemory or wait for the workers."
             ) from exc
-        if any(sign in text for sign in ("MISCONF", "READONLY", "read only replica", "NOREPLICAS", "LOADING")):
+        if any(sign in text for sign in ("MISCONF", "READONLY", "NOREPLICAS", "LOADING")):
             raise Unavailable(f"Redis refuses to write; nothing was accepted. It says: {text[:200]}") from exc
         raise Misconfigured(f"Redis refused the ledger's request: {text[:200]}") from exc
     except RedisError as exc:

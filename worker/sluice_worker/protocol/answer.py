@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sluice_schemas.schema import Task
+from sluice_worker.protocol.records import ABSENT
 
 Annotation = Sequence[Mapping[str, Any]]
 """The items of a document's `entity`, `relation` or `event` field (section 1)."""
@@ -17,7 +18,6 @@ ANNOTATION_FIELD: dict[Task, str] = {
     "EET": "event",
     "EEA": "event",
 }
-ABSENT = "NAN"
 
 
 def answer(task: Task, schema: Sequence[Any], annotation: Annotation, text: str) -> dict[str, Any]:

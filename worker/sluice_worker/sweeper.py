@@ -1,0 +1,50 @@
+"""Sets right what crashes and lost messages leave behind. Any worker may run it; the ledger lets one at a time."""
+
+import threading
+
+import structlog
+
+from sluice_schemas.errors import Retryable
+from sluice_schemas.ledger import WorkerLedger
+from sluice_schemas.queues import Doorbell
+
+log = structlog.get_logger()
+
+
+class Sweeper:
+    """A thread that sweeps the ledger every few seconds and rings the doorbells that it finds."""
+
+    def __init__(self, ledger: WorkerLedger, doorbell: Doorbell, *, every_s: float) -> None:
+        self._ledger = ledger
+        self._doorbell = doorbell
+        self._every_s = every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="sweeper", daemon=True)
+        self._thread.start()
+
+    def sweep(self) -> None:
+        """One sweep. When Redis does not answer, the next one tries again."""
+        try:
+            swept = self._ledger.sweep()
+            for bell in swept.doorbells:
+                self._doorbell.ring(*bell)
+        except Retryable as exc:
+            log.warning("The sweep did not finish; trying again.", action="sweep.unreachable", error=str(exc))
+            return
+        if swept.taken_back or swept.expired or swept.buried:
+            log.warning(
+                "Took back what was left behind.",
+                action="sweep.took_back",
+                jobs=swept.taken_back,
+                expired=len(swept.expired),
+                dead=len(swept.buried),
+            )
+
+    def stop(self) -> None:
+        """Ends after the sweep that may be running."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._stopped.wait(self._every_s):
+            self.sweep()

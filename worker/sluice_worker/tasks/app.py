@@ -1,0 +1,27 @@
+"""The Celery application: it carries doorbells and nothing else."""
+
+from celery import Celery
+
+from sluice_schemas.queues import Group, broker_options, queues_of
+
+
+def make(url: str, group: Group) -> Celery:
+    """An app whose workers hear the doorbells of one group. Results and delays are the ledger's business, not Celery's."""
+    app = Celery("sluice", broker=url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        # A doorbell is acknowledged on receipt: what is lost the sweeper rings again.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        task_queues=queues_of(group),
+        task_create_missing_queues=False,
+        broker_transport_options=broker_options(group),
+        broker_connection_retry_on_startup=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+    )
+    return app

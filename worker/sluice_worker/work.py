@@ -1,0 +1,166 @@
+"""One document from doorbell to commit: claim, plan, ask the engine, merge, commit."""
+
+import random
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from dataclasses import dataclass
+
+import structlog
+
+from sluice_schemas.document import Document
+from sluice_schemas.errors import BadInput, EngineDead, Lost, Misconfigured, Retryable
+from sluice_schemas.extraction import Extraction
+from sluice_schemas.ledger import Claim, WorkerLedger
+from sluice_schemas.queues import Doorbell, delivery_bell
+from sluice_schemas.schema import ExtractionSchema
+from sluice_worker.catalogue import Catalogue
+from sluice_worker.engine.request import Completion, Engine, Request
+from sluice_worker.leases import Leases
+from sluice_worker.ledger.backoff import backoff_s
+from sluice_worker.harvest import Answer, merge
+from sluice_worker.plan import Limits, Question, plan
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 0.25
+"""How often a waiting thread looks whether its claim is gone."""
+
+
+class Dropped(Exception):
+    """The claim went away while its document was being worked on; nobody waits for the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a task thread needs to take one document through. Shared by all threads of the process."""
+
+    ledger: WorkerLedger
+    catalogue: Catalogue
+    engine: Engine
+    leases: Leases
+    doorbell: Doorbell
+    limits: Limits
+    name: str
+
+    def run(self, job_id: str) -> None:
+        """Takes the job if it is to be had. Raises `EngineDead` alone: the process must end then."""
+        claim = self.ledger.claim(job_id, self.name)
+        if claim is None:
+            return
+        with self.leases.held(claim) as gone:
+            try:
+                self._commit(claim, self._extract(claim, gone))
+            except (Lost, Dropped):
+                log.info("The claim is gone; the work is dropped.", action="job.dropped", job_id=job_id)
+            except EngineDead as exc:
+                self._fail(claim, exc)
+                raise
+            except Exception as exc:  # a document may break anything; it must end in the ledger, not in a log
+                self._fail(claim, exc)
+
+    def _extract(self, claim: Claim, gone: threading.Event) -> Extraction:
+        order = claim.order
+        schema = self.catalogue.find(order.schema_ref)
+        extraction = extract(
+            order.document, schema, engine=self.engine, limits=self.limits, gone=gone, deadline=claim.deadline
+        )
+        return extraction.model_copy(update={"job_id": claim.job_id})
+
+    def _commit(self, claim: Claim, extraction: Extraction) -> None:
+        deliveries = self.ledger.commit(claim, extraction)
+        log.info(
+            "A document is done.",
+            action="job.succeeded",
+            job_id=claim.job_id,
+            schema=extraction.schema_ref,
+            requests=extraction.usage.requests,
+            total_s=extraction.usage.total_s,
+            problems=len(extraction.problems),
+        )
+        self._ring(deliveries)
+
+    def _fail(self, claim: Claim, exc: Exception) -> None:
+        """Ends the attempt. Input and settings do not mend themselves: such a job is dead at the first try."""
+        is_final = isinstance(exc, BadInput | Misconfigured)
+        trace = "".join(traceback.format_exception(exc))
+        try:
+            outcome = self.ledger.fail(
+                claim,
+                str(exc) or type(exc).__name__,
+                final=is_final,
+                traceback=trace,
+                raw=getattr(exc, "raw", ""),
+                retry_delay_s=backoff_s(claim.attempt, random.random()),
+            )
+        except (Lost, Retryable) as lost:
+            log.warning("The failure could not be noted.", action="job.unnoted", job_id=claim.job_id, error=str(lost))
+            return
+        log.warning(
+            "An attempt failed.",
+            action="job.failed",
+            job_id=claim.job_id,
+            attempt=claim.attempt,
+            state=outcome.state,
+            error=type(exc).__name__,
+        )
+        self._ring(outcome.deliveries)
+
+    def _ring(self, deliveries: Sequence[str]) -> None:
+        for delivery in deliveries:
+            try:
+                self.doorbell.ring(*delivery_bell(delivery))
+            except Retryable:
+                log.warning("A doorbell was not rung; the sweeper will.", action="doorbell.missed", delivery=delivery)
+
+
+def extract(
+    document: Document,
+    schema: ExtractionSchema,
+    *,
+    engine: Engine,
+    limits: Limits,
+    gone: threading.Event | None = None,
+    deadline: float | None = None,
+) -> Extraction:
+    """A document through the engine, without queue or ledger. `job_id` of the result is empty.
+
+    Raises `BadInput`, `Misconfigured` or `EngineDead`; `Dropped` once `gone` is set or the deadline (Unix s) is over.
+    A request that fails by itself is listed in the result's problems, unless all of them fail.
+    """
+    started = time.monotonic()
+    questions = plan(document, schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
+    cancelled = threading.Event()
+    requests = [Request(each.prompt, limits.answer_tokens, schema.decoding, cancelled) for each in questions]
+    submitted = time.monotonic()
+    futures = [engine.submit(request) for request in requests]
+    try:
+        _await(futures, gone or threading.Event(), deadline)
+    finally:
+        cancelled.set()
+    answered = time.monotonic()
+    answers = [_answer(question, future) for question, future in zip(questions, futures, strict=True)]
+    merged = merge(document, schema, answers, card=engine.card)
+    times = {"engine_s": round(answered - submitted, 4), "total_s": round(time.monotonic() - started, 4)}
+    return merged.model_copy(update={"usage": merged.usage.model_copy(update=times)})
+
+
+def _await(futures: Sequence["Future[Completion]"], gone: threading.Event, deadline: float | None) -> None:
+    """Until every future is done, and no longer than anybody waits for it."""
+    left = set(futures)
+    while left:
+        _, left = wait(left, timeout=LOOK_EVERY_S, return_when=FIRST_EXCEPTION)
+        for future in set(futures) - left:
+            if isinstance(exc := future.exception(), EngineDead):
+                raise exc
+        if left and (gone.is_set() or (deadline is not None and time.time() >= deadline)):
+            for future in left:
+                future.cancel()
+            raise Dropped
+
+
+def _answer(question: Question, future: "Future[Completion]") -> Answer:
+    exc = future.exception()
+    return Answer(question, future.result()) if exc is None else Answer(question, None, exc)
