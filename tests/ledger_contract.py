@@ -312,12 +312,23 @@ class LedgerContract:
         assert [len(bells) for bells in rung] == [10, 10, 5, 0]
         assert [job_id for bells in rung for job_id in bells] == jobs, "the one that waited longest first"
 
+    def test_one_sweep_rings_no_more_than_it_may(self, stage: Stage) -> None:
+        lost, released = [stage.submit(key=f"l{n}") for n in range(6)], [stage.claimed(key=f"r{n}") for n in range(6)]
+        for claim in released:
+            stage.worker.release(claim)
+        stage.wait(OVER_S)
+        first, second = ([bell.id for bell in stage.sweep(limit=10).doorbells] for _ in range(2))
+        assert len(first) == 10
+        assert sorted(first + second) == sorted([*(job.id for job in lost), *(claim.job_id for claim in released)])
+
     def test_sweep_is_single_flight(self, stage: Stage) -> None:
         stage.worker.set_limits(replace(QUICK, sweep_s=60))
         stage.worker.release(stage.claimed())
         with ThreadPoolExecutor(8) as pool:
             swept = [*pool.map(lambda _: stage.worker.sweep(), range(8))]
         assert sum(bool(each.doorbells) for each in swept) == 1
+        stage.worker.release(stage.claimed(key="next"))
+        assert stage.sweep().doorbells == (), "the lock stands for `sweep_s`"
 
     def test_heartbeat_keeps_the_leases(self, stage: Stage) -> None:
         claims = [stage.claimed(key=key) for key in "abc"]

@@ -18,7 +18,7 @@ BINARIES = [str(WHEEL), *([SYSTEM] if SYSTEM else [])]
 
 
 class RedisServer:
-    """Append-only and noeviction, as the ledger demands. `fsync` is Redis's `appendfsync`: `always` outlives any kill."""
+    """Append-only, noeviction, as the ledger demands. `fsync` is Redis's `appendfsync`; `always` outlives any kill."""
 
     def __init__(self, binary: str, folder: Path, *, fsync: str = "everysec") -> None:
         self._binary = binary

@@ -36,12 +36,12 @@ class TestRedisLedger(LedgerContract):
 class TestLostReply:
     """Redis did the work and the answer never came: asking again must find the same work done."""
 
-    @pytest.mark.parametrize("method", ["accept", "claim", "commit", "fail", "release"])
+    @pytest.mark.parametrize("method", ["accept", "claim", "commit", "fail", "release", "claim_delivery", "delivered"])
     def test_second_asking_gets_the_first_answer(self, redis: Redis, redis_url: str, method: str) -> None:
         client = Forgetful.from_url(redis_url)
         stage = stage_on(client)
         claim = stage.claimed(endpoints=("kb",))
-        client.forget_next = True
+        client.forget_next = method in ("accept", "commit", "fail", "release")
         match method:
             case "accept":
                 job = stage.submit(key="other")
@@ -61,6 +61,14 @@ class TestLostReply:
             case "release":
                 stage.worker.release(claim)
                 assert stage.producer.job(claim.job_id).attempts == 0
+            case "claim_delivery" | "delivered":
+                (delivery_id,) = stage.worker.commit(claim, extraction(claim))
+                client.forget_next = method == "claim_delivery"
+                post = stage.worker.claim_delivery(delivery_id, "w")
+                assert post is not None
+                assert (post.fence, post.attempt) == (1, 1)
+                client.forget_next = method == "delivered"
+                stage.worker.delivered(post)
         assert not client.forget_next, "the reply was really lost"
 
 
@@ -122,11 +130,20 @@ def test_nothing_is_left_without_a_time_to_live(stage: Stage, redis: Redis) -> N
     assert {name for name, ttl_ms in ages.items() if ttl_ms == -1} <= lasting
     assert {"limits", "ended", f"doc:{dead.job_id}"} <= set(ages)
     assert f"doc:{done.job_id}" not in ages, "a document goes when its job ends"
+    bodies = [redis.hexists(f"{{sluice}}:delivery:{each}", "body") for each in posts]
+    assert bodies == [True, False], "a delivered body goes, a failed one is kept for a look"
     assert redis.get("{sluice}:bytes") == b"0"
     assert (
         ages[f"result:{done.job_id}"] < ages[f"job:{done.job_id}"] == pytest.approx(7 * 86_400_000 + 3_600_000, abs=5e3)
     )
     assert min(ttl_ms for name, ttl_ms in ages.items() if name.startswith("key:")) > ages[f"result:{done.job_id}"]
+
+
+def test_replayed_job_lives_until_it_ends(stage: Stage, redis: Redis) -> None:
+    claim = stage.claimed()
+    stage.worker.fail(claim, "x", final=True)
+    stage.worker.replay(claim.job_id)
+    assert [key for key in redis.scan_iter() if redis.pttl(key) >= 0 and key != b"{sluice}:sweeping"] == []
 
 
 def test_all_keys_share_one_slot(stage: Stage, redis: Redis) -> None:

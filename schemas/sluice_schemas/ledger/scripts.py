@@ -96,7 +96,8 @@ class Scripts:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    # Redis 6 wraps a script's error in a sentence of its own, so that only the text tells which one it was.
+    # Redis 6 wraps a script's error in a sentence of its own, and redis-py cuts the code off those of Redis 7: only the
+    # text tells which error it was.
     try:
         yield
     except (ConnectionError, TimeoutError):
@@ -107,7 +108,7 @@ def _translated() -> Iterator[None]:
             raise Full(
                 "Redis is out of memory; nothing was accepted. Raise maxmemory or wait for the workers."
             ) from exc
-        if any(sign in text for sign in ("MISCONF", "READONLY", "NOREPLICAS", "LOADING")):
+        if any(sign in text for sign in ("MISCONF", "READONLY", "read only replica", "NOREPLICAS", "LOADING")):
             raise Unavailable(f"Redis refuses to write; nothing was accepted. It says: {text[:200]}") from exc
         raise Misconfigured(f"Redis refused the ledger's request: {text[:200]}") from exc
     except RedisError as exc:
