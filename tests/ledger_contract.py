@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+
 from sluice_schemas.document import Document
 from sluice_schemas.errors import Conflict, Full, Lost, NotFound
 from sluice_schemas.event import Event

@@ -2,6 +2,7 @@
 
 import orjson
 from redis import Redis
+
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
 from sluice_schemas.ledger import Scripts, keys, refusals

@@ -11,6 +11,7 @@ from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 from redis_server import RedisServer
+
 from sluice_schemas.errors import Unavailable
 from sluice_schemas.queues import (
     DELIVER_QUEUE,

@@ -12,6 +12,7 @@ from ledger_contract import HALF_S, OVER_S, QUICK, LedgerContract, Stage, extrac
 from redis import Redis
 from redis.exceptions import ConnectionError
 from redis_server import RedisServer
+
 from sluice_producer.ledger import RedisLedger as Producer
 from sluice_schemas.errors import Full, Lost, Misconfigured, SluiceError, Unavailable
 from sluice_schemas.ledger import MemoryLedger, connect

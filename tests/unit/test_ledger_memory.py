@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_contract import QUICK, LedgerContract, Stage, extraction
+
 from sluice_schemas.errors import Lost, NotFound
 from sluice_schemas.ledger import Claim, MemoryLedger, keys
 from sluice_worker.ledger import backoff_s

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from redis import Redis
+
 from sluice_schemas.errors import Lost
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order, State
