@@ -1,5 +1,7 @@
 """The producer's side of Sluice: everything a service needs to hand documents in and take results out."""
 
+from sluice_producer.client import Sluice
+from sluice_producer.outcomes import JobFailed, StillRunning
 from sluice_schemas.document import Document
 from sluice_schemas.errors import (
     BadInput,
@@ -14,9 +16,6 @@ from sluice_schemas.errors import (
 from sluice_schemas.extraction import EventMention, Extraction, Mention, Problem, Relation, Span
 from sluice_schemas.job import Job, Order
 from sluice_schemas.schema import ExtractionSchema
-
-from sluice_producer.client import Sluice
-from sluice_producer.outcomes import JobFailed, StillRunning
 
 __all__ = [
     "BadInput",

@@ -7,6 +7,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
+from sluice_producer.catalogue import Catalogue
+from sluice_producer.ledger import RedisLedger
+from sluice_producer.orders import Options, SubmitOptions, order_of
+from sluice_producer.outcomes import StillRunning, outcome_of
+from sluice_producer.stream import accept_patiently, attempt
+from sluice_producer.watch import Watch
 from sluice_schemas.document import Document
 from sluice_schemas.errors import NotFound, SluiceError, Unavailable
 from sluice_schemas.extraction import Extraction
@@ -14,13 +20,6 @@ from sluice_schemas.job import Job, Order
 from sluice_schemas.ledger import ProducerLedger, connect
 from sluice_schemas.queues import CeleryDoorbell, Doorbell, job_bell
 from sluice_schemas.schema import ExtractionSchema
-
-from sluice_producer.catalogue import Catalogue
-from sluice_producer.ledger import RedisLedger
-from sluice_producer.orders import Options, SubmitOptions, order_of
-from sluice_producer.outcomes import StillRunning, outcome_of
-from sluice_producer.stream import accept_patiently, attempt
-from sluice_producer.watch import Watch
 
 logger = logging.getLogger("sluice_producer")
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from pydantic import JsonValue
+
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput
 from sluice_schemas.job import Order, Priority

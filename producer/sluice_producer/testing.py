@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
+from sluice_producer.client import Sluice
 from sluice_schemas import shelf
 from sluice_schemas.errors import SluiceError
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.ledger import Claim, MemoryLedger
-
-from sluice_producer.client import Sluice
 
 Answer = Callable[[Claim], Extraction]
 """Plays the worker. What it raises as a `SluiceError` makes the job dead, with that reason."""

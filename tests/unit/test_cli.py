@@ -8,6 +8,7 @@ import click
 import orjson
 import pytest
 from click.testing import CliRunner, Result
+
 from sluice_producer.cli import main, sluice
 from sluice_producer.cli.plugins import Commands
 from sluice_producer.cli.progress import printable

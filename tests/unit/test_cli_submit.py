@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner, Result
+
 from sluice_producer.cli import sluice
 from sluice_producer.cli.intake import MAX_LINE_BYTES, Wishes, jsonl, plain_text
 from sluice_producer.cli.session import Session

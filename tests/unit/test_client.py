@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 import sluice_producer
 from sluice_producer import (
     BadInput,

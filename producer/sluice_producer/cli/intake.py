@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import orjson
+
+from sluice_producer.cli.pipe import Pipe
+from sluice_producer.orders import ABOUT_DOCUMENT, Options, document_of, keyed_by_content, order_of
+from sluice_producer.stream import attempt
 from sluice_schemas.document import MAX_TEXT_BYTES
 from sluice_schemas.errors import BadInput, SluiceError
 from sluice_schemas.job import Order
-
-from sluice_producer.orders import ABOUT_DOCUMENT, Options, document_of, keyed_by_content, order_of
-from sluice_producer.stream import attempt
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 """Room for the longest text with each byte escaped in JSON, and its metadata."""
@@ -35,33 +36,41 @@ class Wishes:
     options: Options
 
 
-def jsonl(file: BinaryIO, wishes: Wishes) -> Iterator[Line]:
-    """One document a line. Blank lines count, and are passed over."""
-    for number, raw in _raw_lines(file):
-        if isinstance(raw, SluiceError):
+def jsonl(file: BinaryIO, wishes: Wishes) -> Iterator[Line | None]:
+    """One document a line; None while a pipe is silent. Blank lines count, and are passed over."""
+    for number, raw in _raw_lines(file if file.seekable() else Pipe(file)):
+        if raw is None:
+            yield None
+        elif isinstance(raw, SluiceError):
             yield Line(number, raw)
         elif raw.strip():
             yield Line(number, attempt(_order_of_line, raw, wishes))
 
 
-def plain_text(file: BinaryIO, wishes: Wishes) -> Iterator[Line]:
+def plain_text(file: BinaryIO, wishes: Wishes) -> Iterator[Line | None]:
     """The whole file is one document."""
     yield Line(1, attempt(_order_of_text, file.read(MAX_TEXT_BYTES + 1), wishes))
 
 
-Reader = Callable[[BinaryIO, Wishes], Iterator[Line]]
+Reader = Callable[[BinaryIO, Wishes], Iterator[Line | None]]
 
 
-def _raw_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | BadInput]]:
-    number = 0
-    while raw := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(raw) > MAX_LINE_BYTES:
-            while raw and not raw.endswith(b"\n"):
-                raw = file.readline(MAX_LINE_BYTES)
+def _raw_lines(file: BinaryIO | Pipe) -> Iterator[tuple[int, bytes | BadInput | None]]:
+    number, is_too_long = 1, False
+    while (raw := file.readline(MAX_LINE_BYTES + 1)) != b"":
+        if raw is None:
+            yield number, None
+            continue
+        is_too_long = is_too_long or len(raw) > MAX_LINE_BYTES
+        if len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):
+            continue
+        if is_too_long:
             yield number, BadInput(f"The line is longer than {MAX_LINE_BYTES} bytes; submit the text in parts.")
         else:
             yield number, raw.removeprefix(BOM) if number == 1 else raw
+        number, is_too_long = number + 1, False
+    if is_too_long:
+        yield number, BadInput(f"The line is longer than {MAX_LINE_BYTES} bytes; submit the text in parts.")
 
 
 def _order_of_line(raw: bytes, wishes: Wishes) -> Order:

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 import click
+
 from sluice_schemas.errors import Misconfigured, SluiceError
 
 GROUP = "sluice.commands"

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import orjson
+
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput, Conflict
 from sluice_schemas.extraction import Extraction

@@ -7,10 +7,10 @@ import click
 import orjson
 from rich.console import Console
 from rich.table import Table
-from sluice_schemas.extraction import Extraction
-from sluice_schemas.job import Job
 
 from sluice_producer.cli.progress import printable
+from sluice_schemas.extraction import Extraction
+from sluice_schemas.job import Job
 
 
 def console() -> Console:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import click
-from sluice_schemas.document import Document
-from sluice_schemas.errors import NotFound, SluiceError
-from sluice_schemas.extraction import Extraction
-from sluice_schemas.job import Job, Order
 
 from sluice_producer.cli.intake import Line
 from sluice_producer.cli.progress import Screen, Tally
 from sluice_producer.client import Sluice
 from sluice_producer.watch import Watch
+from sluice_schemas.document import Document
+from sluice_schemas.errors import NotFound, SluiceError
+from sluice_schemas.extraction import Extraction
+from sluice_schemas.job import Job, Order
 
 MAX_HELD_CHARS = 64 * 1024 * 1024
 """Of documents that wait for their results, so that their texts can be written beside them."""
@@ -51,7 +51,7 @@ class Report:
     screen: Screen
     read_share: Callable[[], float | None]
     tally: Tally = field(default_factory=Tally)
-    _started_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    _started_ms: int = field(default_factory=lambda: _next_ms())
 
     def bad(self, line: Line, error: SluiceError) -> None:
         self.tally.bad += 1
@@ -81,9 +81,9 @@ class Report:
         self.screen.show(self.tally, None if share is None or not taken else share * self.tally.ended / taken)
 
 
-def send(client: Sluice, lines: Iterable[Line], report: Report) -> None:
+def send(client: Sluice, lines: Iterable[Line | None], report: Report) -> None:
     """Submits each line and prints its job."""
-    for line in lines:
+    for line in filter(None, lines):
         job = client.accept_patiently(line.order)
         if isinstance(job, Job):
             report.taken(job)
@@ -103,9 +103,12 @@ class Harvest:
         self._watch: Watch[tuple[Line, str]] = Watch(client.job)
         self._patience_ends = time.monotonic() + PATIENCE_S
 
-    def run(self, lines: Iterable[Line], report: Report) -> None:
+    def run(self, lines: Iterable[Line | None], report: Report) -> None:
+        """Results go out while the input is silent, too."""
         for line in lines:
             self._settle(self._watch.ended(), report)
+            if line is None:
+                continue
             while len(self._watch) >= self._window or self._watch.weight >= MAX_HELD_CHARS:
                 self._wait(report)
             self._take(line, report)
@@ -149,6 +152,12 @@ class Harvest:
                 report.ended(line, None)
         if ended:
             report.done()
+
+
+def _next_ms() -> int:
+    """A millisecond in which no earlier run of this command can have made a job."""
+    time.sleep(0.001)
+    return time.time_ns() // 1_000_000
 
 
 def _made_ms(job: Job) -> int:

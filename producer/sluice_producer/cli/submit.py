@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 import click
-from sluice_schemas.errors import BadInput, SluiceError
-from sluice_schemas.job import Priority
 
 from sluice_producer.cli.intake import Reader, Wishes, jsonl, plain_text
 from sluice_producer.cli.progress import screen_for
 from sluice_producer.cli.results_file import ResultsFile
 from sluice_producer.cli.session import Session, pass_session
 from sluice_producer.cli.submission import Harvest, Report, Results, StandardOutput, send
+from sluice_schemas.errors import BadInput, SluiceError
+from sluice_schemas.job import Priority
 
 READERS: dict[str, Reader] = {"jsonl": jsonl, "text": plain_text}
 
@@ -98,6 +98,7 @@ def _read_share(source: BinaryIO) -> Callable[[], float | None]:
     """Tells how much of the input is read, 0..1; None where it has no size, as a pipe."""
     if not source.seekable():
         return lambda: None
-    size_bytes = source.seek(0, os.SEEK_END)
-    source.seek(0)
-    return lambda: source.tell() / size_bytes if size_bytes else 1.0
+    start = source.tell()
+    size_bytes = source.seek(0, os.SEEK_END) - start
+    source.seek(start)
+    return lambda: (source.tell() - start) / size_bytes if size_bytes else 1.0
