@@ -7,13 +7,21 @@ from sluice_schemas.document import Document, Language
 from sluice_schemas.extraction import Argument, EventMention, Extraction, Mention, Problem, Relation, Span, Usage
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.engine.request import Completion, ModelCard
+from sluice_worker.plan import Question
 from sluice_worker.protocol.chunk import Chunk
 from sluice_worker.protocol.confidence import confidences
 from sluice_worker.protocol.ground import Grounder, Place
 from sluice_worker.protocol.merge import merge as merge_splits
 from sluice_worker.protocol.parse import Parsed, parse
-from sluice_worker.protocol.records import EntityRecord, EventRecord, NodeRecord, Record, RelationRecord, label_of, values_of
-from sluice_worker.plan import Question
+from sluice_worker.protocol.records import (
+    EntityRecord,
+    EventRecord,
+    NodeRecord,
+    Record,
+    RelationRecord,
+    label_of,
+    values_of,
+)
 
 HAN_SHARE = 0.15
 """A text counts as Chinese from this share of Han characters on: names and numbers are Latin in Chinese news too."""
@@ -173,7 +181,9 @@ class Facts:
         arguments = tuple(each for each in event.arguments if not roles or each.role in roles)
         for each in event.arguments:
             if each not in arguments:
-                detail = f"The model gave {event.type!r} a role {each.role!r}, which was not asked: {each.value.text!r}."
+                detail = (
+                    f"The model gave {event.type!r} a role {each.role!r}, which was not asked: {each.value.text!r}."
+                )
                 self.problems.append(_problem("unknown_label", place.chunk, detail))
         kept = event.model_copy(update={"arguments": arguments})
         said = tuple((each.role, _key(each.value)) for each in arguments)

@@ -12,6 +12,7 @@ from sluice_worker.protocol.instruction import build, dump, schema_value
 from sluice_worker.protocol.prompt import Prompt, render
 from sluice_worker.protocol.split import split
 
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Lengths in tokens: of the text in one request, of its overlap with the one before, and of the answer."""
@@ -72,6 +73,6 @@ def _room(schema: ExtractionSchema, card: ModelCard, count_tokens: Callable[[str
     if room < 16:
         raise BadInput(
             f"Schema {schema.ref} takes {fixed} tokens of the model's {card.context_tokens}; with an answer of "
-            f"{limits.answer_tokens} nothing is left for text. Lower its split_num, or shorten descriptions and examples."
+            f"{limits.answer_tokens} nothing is left for text. Lower split_num, or shorten descriptions and examples."
         )
     return room

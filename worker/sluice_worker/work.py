@@ -18,9 +18,9 @@ from sluice_schemas.queues import Doorbell, delivery_bell
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.catalogue import Catalogue
 from sluice_worker.engine.request import Completion, Engine, Request
+from sluice_worker.harvest import Answer, merge
 from sluice_worker.leases import Leases
 from sluice_worker.ledger.backoff import backoff_s
-from sluice_worker.harvest import Answer, merge
 from sluice_worker.plan import Limits, Question, plan
 
 log = structlog.get_logger()

@@ -44,7 +44,9 @@ def _versions() -> Iterator[Finding]:
         try:
             yield Finding(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, False, "not installed", "Install Sluice with its worker: pip install 'sluice-ke[worker]'.")
+            yield Finding(
+                package, False, "not installed", "Install Sluice with its worker: pip install 'sluice-ke[worker]'."
+            )
 
 
 def _model(settings: Settings) -> Finding:

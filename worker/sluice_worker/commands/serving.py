@@ -41,7 +41,12 @@ def deliver(ready_file: Path | None) -> None:
 @click.command()
 @click.option("--redis", "redis_url", help="Use this Redis instead of starting one from the wheel.")
 @click.option(
-    "--dir", "folder", type=click.Path(path_type=Path), default=Path(".sluice"), show_default=True, help="Data and logs."
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path(".sluice"),
+    show_default=True,
+    help="Data and logs.",
 )
 def up(redis_url: str | None, folder: Path) -> None:
     """Run everything on this machine: Redis, a worker, webhooks. Ctrl-C stops it."""
@@ -53,7 +58,9 @@ def up(redis_url: str | None, folder: Path) -> None:
     try:
         with stack.running(folder.resolve(), redis_url=redis_url, environment=os.environ) as running:
             click.echo(f"Sluice is up. In another terminal:\n\n  export SLUICE_REDIS_URL={running.redis_url}")
-            click.echo("  echo 'Ada Lovelace was born in London.' | sluice submit - --schema news/entities-en@1 --wait\n")
+            click.echo(
+                "  echo 'Ada Lovelace was born in London.' | sluice submit - --schema news/entities-en@1 --wait\n"
+            )
             while (dead := running.dead()) is None:
                 time.sleep(0.5)
             raise click.ClickException(f"The {dead.name} process ended by itself; its log is in {folder}.")

@@ -24,4 +24,6 @@ def train(recipe: str, data: Path, out: Path, minutes: float | None) -> None:
     if minutes is not None:
         chosen = chosen.model_copy(update={"minutes": minutes})
     done = scratch.train(chosen, data=data, out=out)
-    click.echo(f"{done.steps} steps, {done.tokens} tokens, {done.elapsed_s / 60:.1f} minutes. The model is in {out}/model.")
+    click.echo(
+        f"{done.steps} steps, {done.tokens} tokens, {done.elapsed_s / 60:.1f} minutes. The model is in {out}/model."
+    )

@@ -38,7 +38,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """Delivers claimed rows. 2xx alone is success; redirects are not followed, as a secret-signed body must not wander."""
+    """Delivers claimed rows. 2xx alone is success; redirects are not followed: a signed body must not wander."""
 
     ledger: WorkerLedger
     destinations: Mapping[str, Destination]
@@ -79,7 +79,9 @@ class Courier:
         if destination is None:
             return Refused(f"No endpoint is registered as {claim.endpoint!r}; add it to SLUICE_ENDPOINTS.")
         try:
-            with self.client.stream("POST", destination.url, content=claim.body, headers=_signed(claim, destination)) as got:
+            with self.client.stream(
+                "POST", destination.url, content=claim.body, headers=_signed(claim, destination)
+            ) as got:
                 status = got.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             return Refused(f"{type(exc).__name__} while posting.")

@@ -11,8 +11,8 @@ def load(settings: Settings) -> Engine:
     folder = model_folder.resolve(settings.model)
     model_folder.check(folder)
     # torch takes seconds to import; a wrong folder is told at once.
-    from sluice_worker.engine.transformers_engine import TransformersEngine
     from sluice_worker.engine.device import choose
+    from sluice_worker.engine.transformers_engine import TransformersEngine
 
     return TransformersEngine(
         folder, device=choose(settings.device), dtype=settings.dtype, batch_tokens=settings.batch_tokens

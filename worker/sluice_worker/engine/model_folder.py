@@ -26,10 +26,14 @@ def check(folder: Path) -> None:
         raise Misconfigured(f"{folder} has no config.json: it is not a model folder. Point SLUICE_MODEL at one.")
     architectures = config(folder).get("architectures")
     if not isinstance(architectures, list) or not any(str(name).endswith("ForCausalLM") for name in architectures):
-        raise Misconfigured(f"{folder} holds {architectures or 'no known architecture'}; a causal language model is needed.")
+        raise Misconfigured(
+            f"{folder} holds {architectures or 'no known architecture'}; a causal language model is needed."
+        )
     if not any(folder.glob("*.safetensors")):
         found = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
-        reason = f"only pickled weights ({', '.join(found[:3])}), which can run code when loaded" if found else "no weights"
+        reason = (
+            f"only pickled weights ({', '.join(found[:3])}), which can run code when loaded" if found else "no weights"
+        )
         raise Misconfigured(f"{folder} holds {reason}. Convert the model to safetensors.")
     if not (folder / "tokenizer.json").is_file():
         raise Misconfigured(f"{folder} has no tokenizer.json. Save the model's fast tokenizer there.")

@@ -1,4 +1,4 @@
-"""Strict scores: a fact counts when type and every value are right to the character, once for each time it stands there."""
+"""Strict scores: a fact counts when its type and all its values are right to the character."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -28,7 +28,9 @@ def schema_of(source: Source, task: Task, language: Language) -> ExtractionSchem
     """All labels of a data set as one schema, in the order of their first appearance."""
     labels = source.labels[ANNOTATION_FIELD[task]]
     types = tuple(Type(name=label, roles=_roles(source, task, label)) for label in labels)
-    return ExtractionSchema(id=f"dev/{source.name.replace('_', '-')}", version=1, task=task, language=language, types=types)
+    return ExtractionSchema(
+        id=f"dev/{source.name.replace('_', '-')}", version=1, task=task, language=language, types=types
+    )
 
 
 def _roles(source: Source, task: Task, label: str) -> tuple[Part, ...]:
@@ -48,7 +50,9 @@ def score(engine: Engine, given: Sequence[Case], *, limits: Limits) -> Score:
     for case in given:
         document = Document(id="case", text=case.text)
         questions = plan(document, case.schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
-        futures = [engine.submit(Request(each.prompt, limits.answer_tokens, case.schema.decoding)) for each in questions]
+        futures = [
+            engine.submit(Request(each.prompt, limits.answer_tokens, case.schema.decoding)) for each in questions
+        ]
         running.append((case, questions, futures))
     for case, questions, futures in running:
         answers = [parse(case.schema.task, future.result().text) for future in futures]

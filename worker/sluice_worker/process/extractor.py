@@ -46,7 +46,9 @@ def run(settings: Settings, *, ready_file: Path | None = None) -> Exit:
     station = Station(app, threads=settings.threads, grace_s=settings.grace_s, release=lambda: release(ledger, leases))
 
     def on_death(dead: EngineDead) -> None:
-        log.error("The engine is dead; the process ends so that it can be restarted.", action="engine.dead", error=str(dead))
+        log.error(
+            "The engine is dead; the process ends so that it can be restarted.", action="engine.dead", error=str(dead)
+        )
         station.end(Exit.ENGINE_DEAD)
 
     extract.register(app, work, on_death=on_death)
@@ -67,7 +69,9 @@ def release(ledger: RedisLedger, leases: Leases) -> None:
             ledger.release(claim)
             log.warning("A document was given back unfinished.", action="job.released", job_id=claim.job_id)
         except SluiceError as exc:
-            log.warning("A claim could not be given back.", action="job.unreleased", job_id=claim.job_id, error=str(exc))
+            log.warning(
+                "A claim could not be given back.", action="job.unreleased", job_id=claim.job_id, error=str(exc)
+            )
 
 
 def _ledger_limits(settings: Settings) -> LedgerLimits:

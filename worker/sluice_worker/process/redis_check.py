@@ -40,7 +40,9 @@ def findings(redis: Redis) -> list[Finding]:
     append_only = "yes" if info.get("aof_enabled") else "no"
     return [
         Finding("redis version", _parsed(version) >= OLDEST, version, "Sluice needs Redis 6.2 or newer; upgrade it."),
-        Finding("redis eviction", policy == "noeviction", policy, "Set `maxmemory-policy noeviction`: others drop jobs."),
+        Finding(
+            "redis eviction", policy == "noeviction", policy, "Set `maxmemory-policy noeviction`: others drop jobs."
+        ),
         Finding("redis append-only", append_only == "yes", append_only, "Set `appendonly yes`: a restart loses jobs."),
         Finding("redis fsync", True, config.get("appendfsync", "not readable"), ""),
     ]

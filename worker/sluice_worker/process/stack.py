@@ -71,7 +71,12 @@ def _start(role: str, folder: Path, environment: Mapping[str, str]) -> Child:
     command = [sys.executable, "-m", "sluice_producer", role, "--ready-file", str(ready)]
     with (folder / f"{role}.log").open("ab") as log_file:
         process = subprocess.Popen(
-            command, env=dict(environment), stdin=subprocess.DEVNULL, stderr=log_file, stdout=log_file, start_new_session=True
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stderr=log_file,
+            stdout=log_file,
+            start_new_session=True,
         )
     return Child(role, process)
 

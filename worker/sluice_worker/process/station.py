@@ -67,7 +67,9 @@ class Station:
         return ready
 
     def _leaving(self, **_: object) -> None:
-        log.info("The worker takes no more work and finishes what runs.", action="worker.leaving", grace_s=self._grace_s)
+        log.info(
+            "The worker takes no more work and finishes what runs.", action="worker.leaving", grace_s=self._grace_s
+        )
         timer = threading.Timer(self._grace_s, self._abandon)
         timer.daemon = True
         timer.start()

@@ -95,7 +95,9 @@ def _one_or_many(values: list[str]) -> str | list[str]:
 
 def _attributes(item: Mapping[str, Any], annotation: Annotation, text: str) -> dict[str, dict[str, Any]]:
     """Heads in text order. A head whose type is annotated stands under its own type only, any other under each."""
-    heads = _unique(each["head"] for each in annotation if each.get("head_type", item["entity_type"]) == item["entity_type"])
+    heads = _unique(
+        each["head"] for each in annotation if each.get("head_type", item["entity_type"]) == item["entity_type"]
+    )
     return {head: _facts(head, item["attributes"], annotation, text) for head in sorted(heads, key=text.find)}
 
 

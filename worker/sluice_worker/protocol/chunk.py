@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sluice_schemas.errors import BadInput
-
 from sluice_worker.protocol.cluster import MAX_CLUSTER, end_of, joins
 from sluice_worker.protocol.sentence import sentence_ends
 

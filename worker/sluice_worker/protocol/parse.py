@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sluice_schemas.schema import Task
-
 from sluice_worker.protocol.records import ABSENT, EntityRecord, EventRecord, NodeRecord, Record, RelationRecord
 from sluice_worker.protocol.repair import repair
 

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from sluice_schemas.errors import Misconfigured
-
 from sluice_worker.protocol.templates import TEMPLATES, Special
 
 TRAINING = "llama2_zh"

@@ -6,7 +6,7 @@ from sluice_schemas.queues import Group, broker_options, queues_of
 
 
 def make(url: str, group: Group) -> Celery:
-    """An app whose workers hear the doorbells of one group. Results and delays are the ledger's business, not Celery's."""
+    """An app whose workers hear the doorbells of one group. Results and delays are the ledger's business."""
     app = Celery("sluice", broker=url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],

@@ -33,13 +33,10 @@ def restore(folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.
     if not (folder / FILE).is_file():
         return {}
     with safe_open(folder / FILE, framework="pt") as saved:
-        model.load_state_dict(
-            {n[6:]: saved.get_tensor(n) for n in saved.keys() if n.startswith("model.")}, strict=False
-        )
+        names = [*saved.keys()]
+        model.load_state_dict({n[6:]: saved.get_tensor(n) for n in names if n.startswith("model.")}, strict=False)
         for i, optimizer in enumerate(optimizers):
-            _restore_optimizer(
-                optimizer, {n: saved.get_tensor(n) for n in saved.keys() if n.startswith(f"optimizer.{i}.")}
-            )
+            _restore_optimizer(optimizer, {n: saved.get_tensor(n) for n in names if n.startswith(f"optimizer.{i}.")})
         progress: dict[str, Any] = orjson.loads(saved.metadata()["progress"])
     return progress
 

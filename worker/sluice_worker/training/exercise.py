@@ -130,9 +130,7 @@ def _with_roles(each: Type, names: Mapping[str, str]) -> Type:
     return each.model_copy(update={"roles": tuple(Part(name=names[role.name]) for role in each.roles)})
 
 
-def _renamed(
-    item: Mapping[str, Any], key: str, names: Mapping[str, str], roles: Mapping[str, str]
-) -> dict[str, Any]:
+def _renamed(item: Mapping[str, Any], key: str, names: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, Any]:
     renamed = {**item, key: names.get(item[key], item[key])}
     if "arguments" in item:
         renamed["arguments"] = [{**each, "role": roles.get(each["role"], each["role"])} for each in item["arguments"]]

@@ -135,7 +135,9 @@ def _tokenizer(mixture: list[Source], recipe: Recipe, out: Path) -> PreTrainedTo
         return checkpoint.load_tokenizer(out)
     rows = (row for source in mixture for row in source.rows[:TOKENIZER_ROWS])
     labels = (label for source in mixture for found in source.labels.values() for label in found)
-    names = (name for language in ("en", "zh") for found in generator.inventory(language).synonyms.values() for name in found)
+    names = (
+        name for language in ("en", "zh") for found in generator.inventory(language).synonyms.values() for name in found
+    )
     trained = tokenizer.train(
         itertools.chain((row.text for row in rows), labels, names), vocabulary=recipe.model.vocabulary
     )
