@@ -1,0 +1,43 @@
+# Every target works in .venv, which `make setup` builds. What a target measures goes to .build/<target>.json.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+GOLDEN ?= $(or $(SLUICE_GOLDEN),../shared/golden/public)
+
+.PHONY: setup demo test check golden browser bench chaos learn clean
+.DEFAULT_GOAL := test
+
+setup: $(VENV)/.ready
+
+# torch 2.13.0 has a CPU build; a plain `pip install torch` may bring several GB of CUDA packages.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sluice needs Python 3.11: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check 'torch==2.13.0'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[worker,dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/sluice demo --out .build/demo
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy schemas producer worker tests
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit
+
+test: check
+	$(BIN)/pytest -q tests/integration tests/packaging
+
+golden: setup
+	@cd tests && ../$(BIN)/python -m golden_vectors $(abspath $(GOLDEN))
+
+browser: setup
+	$(BIN)/pytest -q tests/browser
+
+bench chaos learn:
+	@echo "make $@ is not built yet." >&2; exit 1
+
+clean:
+	rm -rf $(VENV) .build .sluice dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

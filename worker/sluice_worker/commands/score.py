@@ -1,0 +1,91 @@
+"""`sluice score`: how well the model does on annotated text, through the serving path."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from sluice_schemas.schema import Task
+from sluice_worker.settings import Settings
+
+TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of data sets.")
+@click.option("--split", default="dev", show_default=True, help="Score <set>.SPLIT.jsonl.gz.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="Rows of each set, from its start."
+)
+@click.option("--json", "target", type=click.Path(path_type=Path), help="Also write the figures here.")
+def score(data: Path, split: str, limit: int, target: Path | None) -> None:
+    """Score the model on data sets: strict micro-F1 by set, every label asked.
+
+    Answers are read leniently, as in service; the share that had to be thrown away is shown.
+    """
+    settings = Settings.read()
+    from sluice_worker.engine import load
+    from sluice_worker.training import corpus
+
+    engine = load.load(settings)
+    click.echo(f"{engine.card.name}, strict micro-F1, first {limit} rows of each set\n")
+    click.echo(f"{'set':<20}{'task':<5}{'lang':<5}{'rows':>5}  {'level':<9}{'P':>6}{'R':>7}{'F1':>7}{'unparsed':>10}")
+    rows: list[dict[str, Any]] = []
+    for path in sorted(data.glob(f"*.{split}.jsonl.gz")):
+        name = re.sub(rf"\.{split}\.jsonl\.gz$", "", path.name)
+        for row in _scored(corpus.read(data, name, split=split), engine, load.limits(settings, engine), limit):
+            rows.append(row)
+            _tell(row)
+    engine.close()
+    for task in TASKS.values():
+        _mean(task, rows)
+    if target:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figures = {"model": engine.card.name, "limit": limit, "sets": rows}
+        target.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def _scored(source: Any, engine: Any, limits: Any, limit: int) -> list[dict[str, Any]]:
+    from sluice_worker.evaluation import serve
+
+    found = []
+    for field, task in TASKS.items():
+        if not source.labels.get(field):
+            continue
+        language = source.rows[0].language
+        cases = serve.cases(source.rows[:limit], serve.schema_of(source, task, language))
+        started = time.monotonic()
+        result = serve.score(engine, cases, limits=limits)
+        for level, tally in result.tallies.items():
+            found.append(
+                {
+                    "set": source.name,
+                    "task": task,
+                    "language": language,
+                    "documents": result.documents,
+                    "level": level,
+                    "precision": round(tally.precision, 4),
+                    "recall": round(tally.recall, 4),
+                    "f1": round(tally.f1, 4),
+                    "unparsed": result.unparsed,
+                    "seconds": round(time.monotonic() - started, 1),
+                }
+            )
+    return found
+
+
+def _tell(row: dict[str, Any]) -> None:
+    figures = "".join(f"{row[name]:>7.3f}" for name in ("precision", "recall", "f1"))
+    click.echo(
+        f"{row['set']:<20}{row['task']:<5}{row['language']:<5}{row['documents']:>5}  {row['level']:<8}{figures}"
+        f"{row['unparsed']:>10}"
+    )
+
+
+def _mean(task: Task, rows: list[dict[str, Any]]) -> None:
+    for level in dict.fromkeys(row["level"] for row in rows if row["task"] == task):
+        scores = [row["f1"] for row in rows if row["task"] == task and row["level"] == level]
+        click.echo(f"mean {task} {level}: {sum(scores) / len(scores):.3f} over {len(scores)} sets")
