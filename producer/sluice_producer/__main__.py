@@ -1,5 +1,7 @@
 """`python -m sluice_producer` is the `sluice` command of this interpreter."""
 
+import sys
+
 from sluice_producer.cli import main
 
-main()
+sys.exit(main())

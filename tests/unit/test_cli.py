@@ -1,5 +1,6 @@
 """The command line on the ledger's twin in memory: one job, schemas, plug-ins, errors."""
 
+import os
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, PathDistribution
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from sluice_producer.cli import main, sluice
 from sluice_producer.cli.plugins import Commands
 from sluice_producer.cli.progress import printable
+from sluice_producer.cli.schemas import schemas
 from sluice_producer.cli.session import Session
 from sluice_producer.client import Sluice
 from sluice_producer.testing import empty
@@ -218,6 +220,7 @@ def plugged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plugged_in.py").write_text(
         "import click\nNUMBER = 1\n\n@click.command()\ndef greet():\n    click.echo('hello')\n"
     )
+    monkeypatch.setenv("SLUICE_REDIS_URL", "redis://127.0.0.1:6379/0")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(__import__("sys").modules, "plugged_in", raising=False)
 
@@ -240,9 +243,15 @@ class TestMain:
 
     @pytest.mark.parametrize("command", [(), ("submit",), ("schemas",), ("result",), ("view",)])
     def test_help_fits_80_columns(self, desk: Desk, command: tuple[str, ...]) -> None:
-        said = desk.run(*command, "--help").stdout
-        assert max(len(line) for line in said.splitlines()) <= 80
-        assert "..." not in said.replace("[ARGS]...", "").replace('"..."', "")
+        said = desk.run(*command, "--help").stdout.splitlines()
+        assert max(len(line) for line in said) <= 80
+        own = {*sluice.commands, *schemas.commands}
+        summaries = [line for line in said if line.split()[:1] and line.split()[0] in own]
+        assert not [line for line in summaries if line.endswith("...")]
+
+    def test_plugins_mean_the_same_redis(self, desk: Desk) -> None:
+        desk.run("--redis", "redis://there", "schemas", "show", NEWS)
+        assert os.environ["SLUICE_REDIS_URL"] == "redis://there"
 
 
 @pytest.mark.parametrize(("said", "shown"), [("a\nb", "a b"), ("\x1b[31mred", " [31mred"), ("中文 ok", "中文 ok")])

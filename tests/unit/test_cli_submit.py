@@ -71,8 +71,11 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def counts(found: Result) -> list[int]:
-    """submitted, known, succeeded, failed, bad: the numbers of the last line of stderr."""
-    return [int(word) for word in found.stderr.splitlines()[-1].replace(",", "").split() if word.isdigit()]
+    """submitted, known, succeeded, failed, bad: the numbers of the last line of stderr; what it lacks is 0."""
+    said = dict(part.rsplit(" ", 1) for part in found.stderr.splitlines()[-1].split(", "))
+    names = ("submitted", "already known", "succeeded", "failed", "bad lines")
+    assert said.keys() <= set(names)
+    return [int(said.get(name, 0)) for name in names]
 
 
 class TestWithoutWaiting:
@@ -115,7 +118,7 @@ class TestWithoutWaiting:
         found = desk.run(str(desk.source))
         assert found.exit_code == 1
         assert found.stderr.splitlines() == [
-            "submitted 1, already known 0, succeeded 0, failed 0, bad lines 0",
+            "submitted 1, already known 0, bad lines 0",
             "error: A service that is needed did not answer, and nothing was accepted. Try again later.",
         ]
 
@@ -156,6 +159,11 @@ class TestResults:
         assert any(line.startswith("line 2: This is not JSON") for line in said)
         assert any(line.startswith("line 3: Job ") and "is dead: the model fell over" in line for line in said)
         assert any(line.startswith("line 4: ") and "the text is empty" in line for line in said)
+
+    @pytest.mark.parametrize("line", ["poison", b"{"])
+    def test_anything_that_failed_is_exit_code_1(self, desk: Desk, line: str | bytes) -> None:
+        desk.write("one", line)
+        assert desk.harvest().exit_code == 1
 
     def test_a_line_has_its_own_schema(self, desk: Desk) -> None:
         desk.write("one", {"text": "二", "schema": "news/relations-zh@1"}, {"text": "x", "schema": "zzz"})
@@ -291,7 +299,7 @@ class TestIntake:
 
     def test_an_endless_line_does_not_fill_the_memory(self) -> None:
         file = Endless(b'{"text": "' + b"x" * (MAX_LINE_BYTES * 2) + b'"}\n{"text": "good"}')
-        (_, said), (number, order) = [(line.number, line.order) for line in jsonl(file, WISHES)]
+        (_, said), (number, order) = [(line.number, line.order) for line in jsonl(file, WISHES) if line]
         assert "longer than" in str(said)
         assert isinstance(order, Order)
         assert (number, order.document.text) == (2, "good")

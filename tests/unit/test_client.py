@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from sluice_producer import (
     Unavailable,
 )
 from sluice_producer.testing import empty, fake_sluice
+from sluice_producer.watch import Watch
 from sluice_schemas import shelf
 from sluice_schemas.errors import BadOutput
 from sluice_schemas.ledger import Claim, Limits, MemoryLedger
@@ -246,6 +248,11 @@ class TestSubmitMany:
         assert (ledger.refused, ledger.counts().queued) == (6, 2)
         assert caplog.text.count("full") == 4
 
+    def test_a_key_that_stands_for_other_content_fails_alone(self, stage: Stage) -> None:
+        stage.submit(key="k")
+        order = Order(document=Document(id="d", text="other"), schema_ref=NEWS, key="k")
+        assert isinstance(stage.client.accept_patiently(order), Conflict)
+
     def test_what_concerns_all_is_raised(self) -> None:
         with pytest.raises(Unavailable):
             list(Stage(Gone()).client.submit_many(["one"], schema=NEWS))
@@ -330,6 +337,7 @@ class TestResult:
         stage.clock.now += Limits().retention_s + 1
         with pytest.raises(NotFound, match="time to live is over"):
             stage.client.result(job.id)
+        assert [type(outcome) for _, outcome in stage.client.results([job.id])] == [NotFound]
 
     def test_many_come_as_they_end_each_with_its_own_fate(self, stage: Stage) -> None:
         good, bad, slow = (stage.submit(f"text {n}").id for n in range(3))
@@ -346,6 +354,31 @@ class TestResult:
             Sluice(ledger=ledger, doorbell=SilentDoorbell()).result(job.id, timeout_s=1)
         # 10 ms apart at first, then a tenth of the time waited: about 35 looks, where 10 ms throughout makes 100.
         assert 5 < ledger.looks < 60
+
+
+class TestWatch:
+    def test_weighs_what_is_in_flight(self, stage: Stage) -> None:
+        watch: Watch[str] = Watch(stage.client.job)
+        jobs = [stage.submit(f"text {n}").id for n in range(2)]
+        for job_id, weight in zip([*jobs, jobs[0]], (5, 7, 11), strict=True):
+            watch.add(job_id, job_id, weight=weight)
+        stage.commit(jobs[0])
+        assert [item for item, _ in watch.wait()] == [jobs[0], jobs[0]]
+        assert (watch.weight, len(watch), [*watch]) == (7, 1, [jobs[1]])
+
+    def test_looks_once_more_when_the_time_is_over(self, stage: Stage) -> None:
+        job, began = stage.submit(), time.monotonic()
+        watch: Watch[None] = Watch(lambda job_id: slowly(stage.client.job, job_id))
+        watch.add(job.id, None)
+        watch.ended()  # it took 0.05 s, so that the next look is due in half a second
+        stage.commit(job.id)
+        assert len(watch.wait(until=time.monotonic() + 0.05)) == 1
+        assert time.monotonic() - began < 0.4
+
+
+def slowly(look: Callable[[str], Job], job_id: str) -> Job:
+    time.sleep(0.05)
+    return look(job_id)
 
 
 class Counting(MemoryLedger):
@@ -371,9 +404,9 @@ class TestSchemas:
             stage.client.publish(own_schema(name="place"))
 
     def test_nor_does_a_shipped_one(self, stage: Stage) -> None:
-        stage.client.publish(shelf.find(NEWS))
         with pytest.raises(Conflict, match="never changes"):
             stage.client.publish(shelf.find(NEWS).model_copy(update={"title": "other"}))
+        stage.client.publish(shelf.find(NEWS))
 
 
 class TestFake:

@@ -1,9 +1,11 @@
 """The command line `sluice`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 import click
+from click.core import ParameterSource
 
 from sluice_producer.cli.jobs import cancel, result, status
 from sluice_producer.cli.plugins import Commands
@@ -14,13 +16,14 @@ from sluice_producer.client import LOCAL_REDIS
 from sluice_producer.view.command import view
 
 INTERRUPTED = 130
+REDIS_VARIABLE = "SLUICE_REDIS_URL"
 
 
 @click.group("sluice", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--redis",
     "redis_url",
-    envvar="SLUICE_REDIS_URL",
+    envvar=REDIS_VARIABLE,
     default=LOCAL_REDIS,
     show_default=True,
     show_envvar=True,
@@ -34,6 +37,9 @@ def sluice(context: click.Context, redis_url: str) -> None:
 
     Exit codes: 0 all well, 1 something failed, 2 wrong usage, 130 interrupted.
     """
+    if context.get_parameter_source("redis_url") is ParameterSource.COMMANDLINE:
+        # The commands of plug-ins read their settings from the environment; they must mean the same Redis.
+        os.environ[REDIS_VARIABLE] = redis_url
     context.obj = replace(context.obj or Session(), redis_url=redis_url)
 
 

@@ -33,8 +33,10 @@ class Tally:
         return self.succeeded + self.failed
 
     def __str__(self) -> str:
-        sent = f"submitted {self.submitted}, already known {self.known}"
-        return f"{sent}, succeeded {self.succeeded}, failed {self.failed}, bad lines {self.bad}"
+        counts = {"submitted": self.submitted, "already known": self.known}
+        if self.ended:
+            counts |= {"succeeded": self.succeeded, "failed": self.failed}
+        return ", ".join(f"{name} {count}" for name, count in {**counts, "bad lines": self.bad}.items())
 
 
 class Screen(AbstractContextManager["Screen"], Protocol):
@@ -111,5 +113,5 @@ def printable(sentence: str) -> str:
 
 
 def _counts(tally: Tally) -> str:
-    counts = {"sent": tally.taken, "done": tally.ended, "failed": tally.failed, "bad": tally.bad}
-    return " · ".join(f"{name} {count}" for name, count in counts.items() if count or name == "sent")
+    counts = {"read": tally.taken, "done": tally.ended, "failed": tally.failed, "bad": tally.bad}
+    return " · ".join(f"{name} {count}" for name, count in counts.items() if count or name == "read")
