@@ -1,7 +1,5 @@
 """Finds extraction schemas by their ref: published ones in the ledger, then the library that ships."""
 
-import threading
-
 from sluice_schemas import shelf
 from sluice_schemas.errors import NotFound
 from sluice_schemas.ledger import SchemaRegistry
@@ -14,14 +12,14 @@ class Catalogue:
     def __init__(self, registry: SchemaRegistry) -> None:
         self._registry = registry
         self._known: dict[str, ExtractionSchema] = {}
-        self._lock = threading.Lock()
 
     def find(self, ref: str) -> ExtractionSchema:
         """Raises `NotFound` for a ref that is neither published nor shipped."""
-        with self._lock:
-            if ref not in self._known:
-                self._known[ref] = self._look_up(ref)
-            return self._known[ref]
+        if (known := self._known.get(ref)) is None:
+            # Without a lock: looking up twice does no harm, and a slow Redis holds back only those who need it.
+            known = self._look_up(ref)
+            self._known[ref] = known
+        return known
 
     def _look_up(self, ref: str) -> ExtractionSchema:
         try:

@@ -1,11 +1,12 @@
 """From the answers to a document's questions to one extraction with every value in its place. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sluice_schemas.document import Document, Language
 from sluice_schemas.extraction import Argument, EventMention, Extraction, Mention, Problem, Relation, Span, Usage
-from sluice_schemas.schema import ExtractionSchema
+from sluice_schemas.schema import ExtractionSchema, Type
 from sluice_worker.engine.request import Completion, ModelCard
 from sluice_worker.plan import Question
 from sluice_worker.protocol.chunk import Chunk
@@ -25,6 +26,8 @@ from sluice_worker.protocol.records import (
 
 HAN_SHARE = 0.15
 """A text counts as Chinese from this share of Han characters on: names and numbers are Latin in Chinese news too."""
+
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,9 @@ def merge(document: Document, schema: ExtractionSchema, answers: Sequence[Answer
 
 def language_of(text: str) -> Language:
     """`zh` when enough of the visible characters are Han, else `en`."""
-    visible = [character for character in text if not character.isspace()]
-    han = sum("\u4e00" <= character <= "\u9fff" for character in visible)
-    return "zh" if han >= HAN_SHARE * len(visible) else "en"
+    visible = sum(map(len, text.split()))
+    han = sum(map(len, _HAN.findall(text)))
+    return "zh" if han >= HAN_SHARE * visible else "en"
 
 
 def _readings(schema: ExtractionSchema, answers: Sequence[Answer]) -> Iterator[Reading]:
@@ -126,12 +129,44 @@ def _faults(parsed: Parsed, completion: Completion, chunk: Chunk) -> Iterator[Pr
 
 
 def _sure(records: Iterable[Record], completion: Completion) -> dict[Record, tuple[float | None, ...]]:
-    """The confidence of each value of each record."""
+    """The confidence of each value of each record; of records said twice, that of the first."""
     listed = [*records]
-    values = [value for record in listed for value in values_of(record)]
+    words = [word for last, record in zip([None, *listed], listed, strict=False) for word in _words(record, last)]
     pieces = [(token.text, token.logprob) for token in completion.tokens]
-    found = iter(confidences(completion.text, pieces, values))
-    return {record: tuple(next(found) for _ in values_of(record)) for record in listed}
+    found = confidences(completion.text, pieces, [text for text, _ in words])
+    of_values = iter(sure for sure, (_, is_value) in zip(found, words, strict=True) if is_value)
+    sure: dict[Record, tuple[float | None, ...]] = {}
+    for record in listed:
+        sure.setdefault(record, tuple(next(of_values) for _ in values_of(record)))
+    return sure
+
+
+def _words(record: Record, last: Record | None) -> Iterator[tuple[str, bool]]:
+    """What the answer names for a record, in order, and whether it is a value: labels are passed over as such.
+
+    Without them the trigger "acquired" would be found in its own label "acquired", which the schema dictates.
+    """
+    if last is None or label_of(last) != label_of(record):
+        yield label_of(record), False
+    values = values_of(record)
+    pairs = _pairs(record)
+    yield from ((value, True) for value in values[: len(values) - len(pairs)])
+    named = None
+    for value, name in pairs:
+        if name != named:
+            yield name, False
+        named = name
+        yield value, True
+
+
+def _pairs(record: Record) -> tuple[tuple[str, str], ...]:
+    """The (value, name) pairs that end a record: an event's arguments, a node's attributes."""
+    match record:
+        case EventRecord():
+            return record.arguments
+        case NodeRecord():
+            return record.attributes
+    return ()
 
 
 class Facts:
@@ -142,7 +177,9 @@ class Facts:
         self.relations: dict[object, Relation] = {}
         self.events: dict[object, EventMention] = {}
         self.problems: list[Problem] = []
-        self._types = {each.name: each for each in schema.types}
+        self._types: dict[str, list[Type]] = {}
+        for each in schema.types:
+            self._types.setdefault(each.name, []).append(each)
 
     def add(self, reading: Reading) -> None:
         """Grounds the records of one chunk in its text and joins them to the rest."""
@@ -163,7 +200,8 @@ class Facts:
                 self.entities.setdefault(_key(mention), mention)
             case RelationRecord():
                 asked = self._types[record.relation]
-                relation = place.relation(record, asked.subject_type, asked.object_type)
+                head_type = _agreed(each.subject_type for each in asked)
+                relation = place.relation(record, head_type, _agreed(each.object_type for each in asked))
                 self.relations.setdefault((relation.type, _key(relation.head), _key(relation.tail)), relation)
             case NodeRecord():
                 self._add_node(record, place)
@@ -171,24 +209,36 @@ class Facts:
                 self._add_event(place.event(record), place)
 
     def _add_node(self, record: NodeRecord, place: "Placer") -> None:
-        entity, relations = place.node(record)
+        asked = {part.name for each in self._types[record.type] for part in each.attributes}
+        kept = tuple(pair for pair in record.attributes if pair[1] in asked)
+        for value, name in record.attributes:
+            if name not in asked:
+                self._not_asked(f"The model gave {record.type!r} an attribute", name, value, place.chunk)
+        entity, relations = place.node(record, kept)
         self.entities.setdefault(_key(entity), entity)
         for relation in relations:
             self.relations.setdefault((relation.type, _key(relation.head), _key(relation.tail)), relation)
 
     def _add_event(self, event: EventMention, place: "Placer") -> None:
-        roles = {role.name for role in self._types[event.type].roles}
+        roles = {role.name for asked in self._types[event.type] for role in asked.roles}
         arguments = tuple(each for each in event.arguments if not roles or each.role in roles)
         for each in event.arguments:
-            if each not in arguments:
-                detail = (
-                    f"The model gave {event.type!r} a role {each.role!r}, which was not asked: {each.value.text!r}."
-                )
-                self.problems.append(_problem("unknown_label", place.chunk, detail))
+            if roles and each.role not in roles:
+                self._not_asked(f"The model gave {event.type!r} a role", each.role, each.value.text, place.chunk)
         kept = event.model_copy(update={"arguments": arguments})
         said = tuple((each.role, _key(each.value)) for each in arguments)
         key = (event.type, _key(event.trigger), said)
         self.events.setdefault(key, kept)
+
+    def _not_asked(self, what: str, name: str, value: str, chunk: Chunk) -> None:
+        detail = f"{what} {name!r}, which was not asked: {value!r}."
+        self.problems.append(_problem("unknown_label", chunk, detail))
+
+
+def _agreed(types: Iterable[str | None]) -> str | None:
+    """SPO may ask one predicate between several pairs of types, and an answer does not say which: then None."""
+    found = {*types}
+    return found.pop() if len(found) == 1 else None
 
 
 def _key(mention: Mention | None) -> object:
@@ -234,14 +284,15 @@ class Placer:
         ]
         return EventMention(type=record.type, trigger=trigger, arguments=tuple(arguments))
 
-    def node(self, record: NodeRecord) -> tuple[Mention, list[Relation]]:
-        """An entity of a knowledge graph, and one relation for each of its attributes' values."""
+    def node(self, record: NodeRecord, kept: Sequence[tuple[str, str]]) -> tuple[Mention, list[Relation]]:
+        """An entity of a knowledge graph, and one relation for each value of the attributes `kept`."""
         head_sure, *sure = self._sure(record)
         place = self._grounder.place(record.text)
         head = self._mention(place, record.text, head_sure, record.type)
         relations = [
             Relation(type=name, head=head, tail=self._mention(self._grounder.nearest(value, place), value, each))
             for (value, name), each in zip(record.attributes, sure, strict=True)
+            if (value, name) in kept
         ]
         return head, relations
 

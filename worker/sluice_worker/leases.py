@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import structlog
 
-from sluice_schemas.errors import Retryable
 from sluice_schemas.ledger import Claim, WorkerLedger
 
 log = structlog.get_logger()
@@ -27,14 +26,19 @@ class Leases:
     @contextmanager
     def held(self, claim: Claim) -> Iterator[threading.Event]:
         """Renews the claim until the block ends. The event is set when the claim is lost, cancelled or expired."""
-        gone = threading.Event()
+        mine = (claim, threading.Event())
         with self._lock:
-            self._held[claim.job_id] = (claim, gone)
+            older = self._held.get(claim.job_id)
+            self._held[claim.job_id] = mine
+        if older:
+            # The job came back to this process while it still worked on a claim that had run out.
+            older[1].set()
         try:
-            yield gone
+            yield mine[1]
         finally:
             with self._lock:
-                self._held.pop(claim.job_id, None)
+                if self._held.get(claim.job_id) is mine:
+                    del self._held[claim.job_id]
 
     def claims(self) -> list[Claim]:
         """What runs now."""
@@ -48,19 +52,26 @@ class Leases:
             return
         try:
             gone = self._ledger.renew(held)
-        except Retryable as exc:
+        except Exception as exc:  # whatever it is, the next heartbeat tries again: without one every claim is lost
             log.warning("Leases could not be renewed; trying again.", action="lease.unreachable", error=str(exc))
             return
-        for job_id, why in gone.items():
-            log.warning("A claim is gone; its work is dropped.", action="lease.gone", job_id=job_id, why=why)
-            with self._lock:
-                if job_id in self._held:
-                    self._held[job_id][1].set()
+        for claim in held:
+            if claim.job_id in gone:
+                self._abort(claim, gone[claim.job_id])
 
     def stop(self) -> None:
         """Ends the heartbeat; what is still held runs out by itself."""
         self._stopped.set()
         self._thread.join()
+
+    def _abort(self, claim: Claim, why: str) -> None:
+        with self._lock:
+            now_held, event = self._held.get(claim.job_id, (None, None))
+            if event is None or now_held is not claim:
+                # It ended while the ledger was asked.
+                return
+            event.set()
+        log.warning("A claim is gone; its work is dropped.", action="lease.gone", job_id=claim.job_id, why=why)
 
     def _beat(self) -> None:
         while not self._stopped.wait(self._every_s):

@@ -1,12 +1,11 @@
 """Every setting of the worker side: read once at start from the environment, checked, then passed down."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from sluice_schemas.errors import Misconfigured
 from sluice_schemas.job import EndpointName
@@ -30,7 +29,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    # Not in the repr: the URL may hold a password.
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     model: str = "sluice-tiny"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
@@ -46,17 +46,17 @@ class Settings(BaseSettings):
     backlog_jobs: int = Field(default=100_000, ge=1)
     backlog_bytes: int = Field(default=1 << 30, ge=1)
     result_ttl_s: int = Field(default=7 * 86_400, ge=60)
-    endpoints: dict[EndpointName, Endpoint] = {}
+    # Nor these: many services put a token into the path.
+    endpoints: dict[EndpointName, Endpoint] = Field(default={}, repr=False)
     delivery_timeout_s: float = Field(default=15.0, gt=0)
     delivery_attempts: int = Field(default=12, ge=1)
     run_dir: Path = Path("/tmp/sluice")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+    def read(cls) -> Self:
         """Settings from the environment. Raises `Misconfigured` for a wrong value and for a name nobody knows."""
-        environment = os.environ if environment is None else environment
-        given = {name for name in environment if name.startswith(PREFIX) and not name.startswith(SECRET_PREFIX)}
+        given = {name for name in os.environ if name.startswith(PREFIX) and not name.startswith(SECRET_PREFIX)}
         known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
         if unknown := sorted(given - known - FOREIGN):
             raise Misconfigured(f"No such setting: {', '.join(unknown)}. Known are {', '.join(sorted(known))}.")
@@ -64,6 +64,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as exc:
             raise Misconfigured(describe(exc, "configuration (the environment variables SLUICE_*)")) from exc
+        except SettingsError as exc:  # a value that should be JSON and is not; the message holds no value
+            raise Misconfigured(f"{exc}. Write it as JSON.") from exc
 
     def secret(self, endpoint: str) -> SecretStr:
         """The signing secret of an endpoint. Raises `Misconfigured` when it is not in the environment."""

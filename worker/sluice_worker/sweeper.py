@@ -4,7 +4,6 @@ import threading
 
 import structlog
 
-from sluice_schemas.errors import Retryable
 from sluice_schemas.ledger import WorkerLedger
 from sluice_schemas.queues import Doorbell
 
@@ -28,7 +27,7 @@ class Sweeper:
             swept = self._ledger.sweep()
             for bell in swept.doorbells:
                 self._doorbell.ring(*bell)
-        except Retryable as exc:
+        except Exception as exc:  # whatever it is, the next sweep tries again: without one nothing is ever set right
             log.warning("The sweep did not finish; trying again.", action="sweep.unreachable", error=str(exc))
             return
         if swept.taken_back or swept.expired or swept.buried:

@@ -6,12 +6,12 @@ import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from sluice_schemas.document import Document
-from sluice_schemas.errors import BadInput, EngineDead, Lost, Misconfigured, Retryable
+from sluice_schemas.errors import BadInput, EngineDead, Lost, Misconfigured, Retryable, SluiceError
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.ledger import Claim, WorkerLedger
 from sluice_schemas.queues import Doorbell, delivery_bell
@@ -35,7 +35,10 @@ class Dropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a task thread needs to take one document through. Shared by all threads of the process."""
+    """What a task thread needs to take one document through. Shared by all threads of the process.
+
+    Once `over` is set no job is claimed any more: what still waits in this process is for others.
+    """
 
     ledger: WorkerLedger
     catalogue: Catalogue
@@ -44,10 +47,11 @@ class Work:
     doorbell: Doorbell
     limits: Limits
     name: str
+    over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, job_id: str) -> None:
         """Takes the job if it is to be had. Raises `EngineDead` alone: the process must end then."""
-        claim = self.ledger.claim(job_id, self.name)
+        claim = self._claim(job_id)
         if claim is None:
             return
         with self.leases.held(claim) as gone:
@@ -56,10 +60,20 @@ class Work:
             except (Lost, Dropped):
                 log.info("The claim is gone; the work is dropped.", action="job.dropped", job_id=job_id)
             except EngineDead as exc:
+                self.over.set()
                 self._fail(claim, exc)
                 raise
             except Exception as exc:  # a document may break anything; it must end in the ledger, not in a log
                 self._fail(claim, exc)
+
+    def _claim(self, job_id: str) -> Claim | None:
+        if self.over.is_set():
+            return None
+        try:
+            return self.ledger.claim(job_id, self.name)
+        except SluiceError as exc:
+            log.warning("A job could not be claimed.", action="job.unclaimed", job_id=job_id, error=str(exc))
+            return None
 
     def _extract(self, claim: Claim, gone: threading.Event) -> Extraction:
         order = claim.order
@@ -89,14 +103,17 @@ class Work:
         try:
             outcome = self.ledger.fail(
                 claim,
-                str(exc) or type(exc).__name__,
+                _reason(exc),
                 final=is_final,
                 traceback=trace,
                 raw=getattr(exc, "raw", ""),
                 retry_delay_s=backoff_s(claim.attempt, random.random()),
             )
-        except (Lost, Retryable) as lost:
-            log.warning("The failure could not be noted.", action="job.unnoted", job_id=claim.job_id, error=str(lost))
+        except SluiceError as unnoted:
+            # Its lease runs out, and the sweeper takes it back.
+            log.warning(
+                "The failure could not be noted.", action="job.unnoted", job_id=claim.job_id, error=str(unnoted)
+            )
             return
         log.warning(
             "An attempt failed.",
@@ -135,8 +152,8 @@ def extract(
     cancelled = threading.Event()
     requests = [Request(each.prompt, limits.answer_tokens, schema.decoding, cancelled) for each in questions]
     submitted = time.monotonic()
-    futures = [engine.submit(request) for request in requests]
     try:
+        futures = [engine.submit(request) for request in requests]
         _await(futures, gone or threading.Event(), deadline)
     finally:
         cancelled.set()
@@ -145,6 +162,13 @@ def extract(
     merged = merge(document, schema, answers, card=engine.card)
     times = {"engine_s": round(answered - submitted, 4), "total_s": round(time.monotonic() - started, 4)}
     return merged.model_copy(update={"usage": merged.usage.model_copy(update=times)})
+
+
+def _reason(exc: Exception) -> str:
+    """What callers are told. Messages of errors that are not our own may quote the document: they stay evidence."""
+    if isinstance(exc, SluiceError):
+        return str(exc)
+    return f"The worker failed on this document ({type(exc).__name__}). Its traceback is kept with the dead letter."
 
 
 def _await(futures: Sequence["Future[Completion]"], gone: threading.Event, deadline: float | None) -> None:

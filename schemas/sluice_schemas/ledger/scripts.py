@@ -34,14 +34,17 @@ def connect(url: str, *, timeout_s: float = 5.0) -> Redis:
         raise Misconfigured(
             "The Redis URL must start with redis://, rediss:// or unix://. Redis Cluster cannot serve Celery's queues."
         )
-    return Redis.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-    )
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            socket_keepalive=True,
+            health_check_interval=30,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as exc:
+        raise Misconfigured(f"The Redis URL cannot be read: {exc}. It looks like redis://host:6379/0.") from exc
 
 
 class Scripts:

@@ -4,7 +4,6 @@ import base64
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -35,17 +34,23 @@ WEBHOOKS_S = 30.0
 def demo(folder: Path) -> None:
     """See it work: a Redis, a worker, webhooks and 45 documents, then a page."""
     configure("WARNING")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stack.end_like_interrupt()
     folder = folder.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     try:
-        with receiving(secret) as inbox:
+        with stack.alone(folder), receiving(secret) as inbox:
+            _clear(folder)
             _run(folder, inbox, _environment(inbox, secret))
     except KeyboardInterrupt:
         click.echo("Stopped; nothing is left running.")
         sys.exit(130)
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier demo made, and nothing else: the folder may be anybody's."""
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    for name in ("results.jsonl", "index.html"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _environment(inbox: Inbox, secret: str) -> dict[str, str]:

@@ -1,27 +1,28 @@
 """`sluice extract`: a try-out on one text, without Redis or queues."""
 
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 import orjson
 
 from sluice_schemas import shelf
 from sluice_schemas.document import Document
+from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.settings import Settings
 
 
 @click.command()
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("rb"))
 @click.option("--schema", "ref", required=True, help="A shipped schema (id@version), or a YAML file.")
-def extract(file: TextIO, ref: str) -> None:
+def extract(file: BinaryIO, ref: str) -> None:
     """Extract from a text FILE (- for standard input) and print the result as JSON.
 
     No queue is used and nothing is kept.
     """
     schema = _schema(ref)
-    document = Document.of({"id": Path(file.name).name, "text": file.read()})
+    document = Document.of({"id": Path(file.name).name, "text": _text(file.read())})
     settings = Settings.read()
     # The engine takes seconds to load; a wrong schema or text is told at once.
     from sluice_worker.engine import load
@@ -35,6 +36,14 @@ def extract(file: TextIO, ref: str) -> None:
     finally:
         engine.close()
     click.echo(orjson.dumps(extraction.model_dump(mode="json", exclude_defaults=True), option=orjson.OPT_INDENT_2))
+
+
+def _text(raw: bytes) -> str:
+    """As it stands: line ends stay what they are, for offsets count them."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as exc:
+        raise BadInput(f"Byte {exc.start} of the file is not UTF-8; save it as UTF-8.") from exc
 
 
 def _schema(ref: str) -> ExtractionSchema:

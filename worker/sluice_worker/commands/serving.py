@@ -1,41 +1,77 @@
 """Commands for ops: one process of the system, or all of them on this machine."""
 
 import os
-import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sluice_schemas.errors import Misconfigured
 from sluice_worker.process.logs import configure
 from sluice_worker.settings import Settings
 
+if TYPE_CHECKING:
+    from sluice_worker.process.stack import Stack
+
+UP = """\
+Sluice is up; Ctrl-C stops it. In another terminal:
+
+  export SLUICE_REDIS_URL={url}
+  echo 'Ada Lovelace was born in London.' |
+    sluice submit - --format text --schema news/entities-en@1 --wait
+"""
 READY_FILE = click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Write this file once the process takes work."
 )
 
 
+class Unfit(click.ClickException):
+    """Starting again is of no use before a setting is changed: EX_CONFIG of sysexits.h tells supervisors so."""
+
+    exit_code = 78
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"error: {self.message}", err=True)
+
+
+@contextmanager
+def _fitness() -> Iterator[None]:
+    try:
+        yield
+    except Misconfigured as exc:
+        raise Unfit(str(exc)) from exc
+
+
 @click.command()
 @READY_FILE
 def worker(ready_file: Path | None) -> None:
-    """Extract: one engine on one device, set by SLUICE_* variables."""
-    settings = Settings.read()
-    configure(settings.log_level)
-    from sluice_worker.process import extractor
+    """Extract: one engine on one device, set by SLUICE_* variables.
 
-    sys.exit(extractor.run(settings, ready_file=ready_file))
+    Exit codes: 0 told to stop; 78 a setting is wrong; 81 the engine died; 82 told to stop, and gave back what was not
+    done within SLUICE_GRACE_S; else 1.
+    """
+    with _fitness():
+        settings = Settings.read()
+        configure(settings.log_level)
+        from sluice_worker.process import extractor
+
+        sys.exit(extractor.run(settings, ready_file=ready_file))
 
 
 @click.command()
 @READY_FILE
 def deliver(ready_file: Path | None) -> None:
-    """Deliver results as signed webhooks. Needs no GPU."""
-    settings = Settings.read()
-    configure(settings.log_level)
-    from sluice_worker.process import deliverer
+    """Deliver results as signed webhooks. Needs no GPU. Exit codes as of `sluice worker`."""
+    with _fitness():
+        settings = Settings.read()
+        configure(settings.log_level)
+        from sluice_worker.process import deliverer
 
-    sys.exit(deliverer.run(settings, ready_file=ready_file))
+        sys.exit(deliverer.run(settings, ready_file=ready_file))
 
 
 @click.command()
@@ -43,7 +79,7 @@ def deliver(ready_file: Path | None) -> None:
 @click.option(
     "--dir",
     "folder",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path(".sluice"),
     show_default=True,
     help="Data and logs.",
@@ -53,16 +89,20 @@ def up(redis_url: str | None, folder: Path) -> None:
     configure("INFO")
     from sluice_worker.process import stack
 
-    # A supervisor's SIGTERM is answered like Ctrl-C: in the order in which things must stop.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stack.end_like_interrupt()
+    click.echo(f"Starting a worker and the webhook process; data and logs are in {folder} ...")
     try:
         with stack.running(folder.resolve(), redis_url=redis_url, environment=os.environ) as running:
-            click.echo(f"Sluice is up. In another terminal:\n\n  export SLUICE_REDIS_URL={running.redis_url}")
-            click.echo(
-                "  echo 'Ada Lovelace was born in London.' | sluice submit - --schema news/entities-en@1 --wait\n"
-            )
-            while (dead := running.dead()) is None:
-                time.sleep(0.5)
-            raise click.ClickException(f"The {dead.name} process ended by itself; its log is in {folder}.")
+            click.echo(UP.format(url=running.redis_url))
+            try:
+                _watch(running, folder)
+            finally:
+                click.echo("Stopping; what runs may finish. Ctrl-C again kills it.")
     except KeyboardInterrupt:
         click.echo("Stopped.")
+
+
+def _watch(running: "Stack", folder: Path) -> None:
+    while (dead := running.dead()) is None:
+        time.sleep(0.5)
+    raise click.ClickException(f"The {dead.name} process ended by itself; its log is in {folder}.")

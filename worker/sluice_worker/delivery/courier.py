@@ -10,7 +10,7 @@ import structlog
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from sluice_schemas.errors import Lost
+from sluice_schemas.errors import Lost, SluiceError
 from sluice_schemas.ledger import DeliveryClaim, WorkerLedger
 from sluice_worker.ledger.backoff import backoff_s
 
@@ -48,10 +48,17 @@ class Courier:
 
     def run(self, delivery_id: str) -> None:
         """One attempt at one delivery; a doorbell for one that is over or not due is dropped."""
-        claim = self.ledger.claim_delivery(delivery_id, self.name)
-        if claim is None:
+        try:
+            claim = self.ledger.claim_delivery(delivery_id, self.name)
+        except SluiceError as exc:
+            log.warning(
+                "A delivery could not be claimed.", action="delivery.unclaimed", delivery=delivery_id, error=str(exc)
+            )
             return
-        refused = self._post(claim)
+        if claim is not None:
+            self._settle(claim, self._post(claim))
+
+    def _settle(self, claim: DeliveryClaim, refused: Refused | None) -> None:
         try:
             if refused is None:
                 self.ledger.delivered(claim)
@@ -60,6 +67,14 @@ class Courier:
                 self._later(claim, refused)
         except Lost:
             log.warning("A delivery was taken over while it was posted.", action="delivery.lost", delivery=claim.id)
+        except SluiceError as exc:
+            # Its lease runs out; then it is posted again under the same id.
+            log.warning(
+                "What became of a delivery could not be noted.",
+                action="delivery.unnoted",
+                delivery=claim.id,
+                error=str(exc),
+            )
 
     def _later(self, claim: DeliveryClaim, refused: Refused) -> None:
         is_final = refused.is_final or claim.attempt >= self.max_attempts
@@ -83,7 +98,7 @@ class Courier:
                 "POST", destination.url, content=claim.body, headers=_signed(claim, destination)
             ) as got:
                 status = got.status_code
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        except Exception as exc:  # a URL, a host name or a server may break anything; the attempt must be counted
             return Refused(f"{type(exc).__name__} while posting.")
         if 200 <= status < 300:
             return None

@@ -28,13 +28,16 @@ class Waiting:
 def pick(waiting: Sequence[Waiting], *, budget_tokens: int) -> list[Waiting]:
     """The next batch: the oldest request, and those nearest to it in length while the padded batch fits the budget.
 
-    A padded batch costs its size times its longest member. The oldest goes first whatever its length, so none starves.
+    A padded batch takes its longest prompt and its longest answer for each of its members. The oldest goes first
+    whatever its length, so none starves.
     """
     oldest = waiting[0]
-    batch, longest = [oldest], oldest.cost
+    longest_prompt, longest_answer = oldest.prompt_tokens, oldest.request.max_tokens
+    batch = [oldest]
     for each in sorted(waiting[1:], key=lambda other: abs(other.cost - oldest.cost)):
-        longest = max(longest, each.cost)
-        if longest * (len(batch) + 1) > budget_tokens:
+        longest_prompt = max(longest_prompt, each.prompt_tokens)
+        longest_answer = max(longest_answer, each.request.max_tokens)
+        if (len(batch) + 1) * (longest_prompt + longest_answer) > budget_tokens:
             break
         batch.append(each)
     return sorted(batch, key=lambda each: each.prompt_tokens)
@@ -92,14 +95,20 @@ class MicroBatcher:
             if not self._waiting:
                 return
             batch = pick(self._waiting, budget_tokens=self._budget_tokens)
-            self._waiting = [each for each in self._waiting if each not in batch]
+            taken = set(batch)
+            self._waiting = [each for each in self._waiting if each not in taken]
         running = [each for each in batch if each.future.set_running_or_notify_cancel()]
         if running:
             self._settle(running, self._outcomes([each.request for each in running]))
 
     def _outcomes(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+        if self._dead:
+            return [self._dead] * len(requests)
         try:
-            return self._run(requests)
+            outcomes = self._run(requests)
+            if len(outcomes) != len(requests):
+                raise RuntimeError(f"The engine gave {len(outcomes)} answers to {len(requests)} requests.")
+            return outcomes
         except EngineDead as dead:
             self._end(dead)
             return [dead] * len(requests)
@@ -121,4 +130,5 @@ class MicroBatcher:
             left, self._waiting = self._waiting, []
             self._changed.notify()
         for each in left:
-            each.future.set_exception(self._dead)
+            if each.future.set_running_or_notify_cancel():  # a cancelled one must not keep the rest from their end
+                each.future.set_exception(self._dead)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     LogitsProcessor,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     StoppingCriteria,
 )
@@ -35,13 +38,13 @@ class TransformersEngine:
         model_folder.check(folder)
         if dtype not in ("bfloat16", "float32"):
             raise Misconfigured(f"dtype {dtype} is refused: the model was tuned in bfloat16 and breaks in float16.")
-        self._tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        self._model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), use_safetensors=True, attn_implementation="sdpa"
-        )
+        self._tokenizer = _tokenizer(folder)
+        self._model = _model(folder, getattr(torch, dtype))
         self._model.to(device).eval()
-        # User text may hold "</s>": it must never turn into the real end token.
-        self._tokenizer.backend_tokenizer.encode_special_tokens = True
+        # Chat models ship with sampling and penalties switched on, which `generate` would mix into ours.
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=self._tokenizer.eos_token_id, pad_token_id=self._tokenizer.pad_token_id
+        )
         self.card = _card(folder, self._model.config.max_position_embeddings)
         self._batcher = MicroBatcher(self._run, budget_tokens=batch_tokens)
 
@@ -108,6 +111,26 @@ class TransformersEngine:
         pairs = zip(ids[:length], logprobs, strict=False)
         tokens = tuple(Token(stream.step(backend, each) or "", logprob) for each, logprob in pairs)
         return Completion("".join(token.text for token in tokens), tokens, is_whole, prompt_tokens)
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    if tokenizer.eos_token is None:
+        raise Misconfigured(f"The tokenizer in {folder} has no end token. Set eos_token in tokenizer_config.json.")
+    if tokenizer.pad_token is None:  # LLaMA 2 has none; what it is does not matter, padding is masked
+        tokenizer.pad_token = tokenizer.eos_token
+    # User text may hold "</s>": it must never turn into the real end token.
+    tokenizer.backend_tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as exc:  # a shard missing or cut off, wrong shapes
+        raise Misconfigured(f"The model in {folder} does not load: {exc}. Copy it again.") from exc
 
 
 def _card(folder: Path, context_tokens: int) -> ModelCard:

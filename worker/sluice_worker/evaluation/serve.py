@@ -69,4 +69,5 @@ def _by_chunk(
     for question, part in zip(questions, parts, strict=True):
         chunks.setdefault(question.chunk.start, []).append(part)
     labels = [each.name for each in schema.types]
-    return [record for group in chunks.values() for record in merge(group, labels)]
+    # What two overlapping chunks both say is one fact.
+    return [*merge([merge(group, labels) for group in chunks.values()], labels)]

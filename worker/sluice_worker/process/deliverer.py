@@ -1,6 +1,9 @@
 """The process that delivers webhooks. It holds no engine and never runs on a GPU."""
 
+from base64 import b64decode
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from sluice_schemas.errors import Misconfigured
 from sluice_schemas.ledger import connect
@@ -16,6 +19,7 @@ from sluice_worker.tasks import app as celery_app
 from sluice_worker.tasks import deliver
 
 THREADS = 8
+SECRET_MARK = "whsec_"
 
 
 def run(settings: Settings, *, ready_file: Path | None = None) -> Exit:
@@ -35,10 +39,28 @@ def run(settings: Settings, *, ready_file: Path | None = None) -> Exit:
 
 
 def destinations(settings: Settings) -> dict[str, Destination]:
-    """Every registered endpoint with its secret. Raises `Misconfigured` for plain http that was not allowed."""
+    """Every registered endpoint with its secret.
+
+    Raises `Misconfigured` for plain http that was not allowed and for a secret that cannot sign.
+    """
     found = {}
     for endpoint, target in settings.endpoints.items():
         if target.url.startswith("http://") and not target.allow_http:
             raise Misconfigured(f"Endpoint {endpoint!r} uses plain http. Use https, or set its allow_http to true.")
-        found[endpoint] = Destination(target.url, settings.secret(endpoint))
+        found[endpoint] = Destination(target.url, _checked(endpoint, settings.secret(endpoint)))
     return found
+
+
+def _checked(endpoint: str, secret: SecretStr) -> SecretStr:
+    """Raises `Misconfigured` for what cannot sign (Standard Webhooks, "Signature scheme": 24 to 64 bytes)."""
+    encoded = secret.get_secret_value()
+    try:
+        size = len(b64decode(encoded.removeprefix(SECRET_MARK), validate=True))
+    except ValueError:
+        size = 0
+    if not encoded.startswith(SECRET_MARK) or not 24 <= size <= 64:
+        raise Misconfigured(
+            f"The signing secret of endpoint {endpoint!r} must be '{SECRET_MARK}' and the base64 of 24 to 64 bytes. "
+            "Get it from the receiver, or make one: openssl rand -base64 32."
+        )
+    return secret

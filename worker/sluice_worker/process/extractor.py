@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from sluice_schemas.errors import EngineDead, SluiceError
+from sluice_schemas.errors import EngineDead, Retryable, SluiceError
 from sluice_schemas.ledger import Limits as LedgerLimits
 from sluice_schemas.ledger import connect
 from sluice_schemas.queues import CeleryDoorbell
@@ -43,7 +43,7 @@ def run(settings: Settings, *, ready_file: Path | None = None) -> Exit:
     sweeper = Sweeper(ledger, doorbell, every_s=settings.sweep_every_s)
     work = Work(ledger, Catalogue(ledger), engine, leases, doorbell, load.limits(settings, engine), name())
     app = celery_app.make(settings.redis_url, "extract")
-    station = Station(app, threads=settings.threads, grace_s=settings.grace_s, release=lambda: release(ledger, leases))
+    station = Station(app, threads=settings.threads, grace_s=settings.grace_s, release=lambda: release(work))
 
     def on_death(dead: EngineDead) -> None:
         log.error(
@@ -62,16 +62,20 @@ def mark(ready_file: Path | None) -> None:
         ready_file.write_text(f"{os.getpid()}\n")
 
 
-def release(ledger: RedisLedger, leases: Leases) -> None:
+def release(work: Work) -> None:
     """Gives back every claim that is still held, so that nothing waits for a lease to run out."""
-    for claim in leases.claims():
+    work.over.set()
+    for claim in work.leases.claims():
         try:
-            ledger.release(claim)
+            work.ledger.release(claim)
             log.warning("A document was given back unfinished.", action="job.released", job_id=claim.job_id)
         except SluiceError as exc:
             log.warning(
                 "A claim could not be given back.", action="job.unreleased", job_id=claim.job_id, error=str(exc)
             )
+            if isinstance(exc, Retryable):
+                # Redis is gone: asking for each claim would outlast the supervisor's patience.
+                return
 
 
 def _ledger_limits(settings: Settings) -> LedgerLimits:

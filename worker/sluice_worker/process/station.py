@@ -14,9 +14,10 @@ log = structlog.get_logger()
 
 
 class Exit(enum.IntEnum):
-    """Exit codes of a worker process. A supervisor restarts it after every one but `DONE`."""
+    """Exit codes of a worker process. A supervisor restarts it, except after `DONE` and `MISCONFIGURED`."""
 
     DONE = 0
+    FAILED = 1
     MISCONFIGURED = 78
     ENGINE_DEAD = 81
     GRACE_OVER = 82
@@ -43,14 +44,26 @@ class Station:
         self._grace_s = grace_s
         self._release = release
         self._code = Exit.DONE
+        self._is_leaving = threading.Event()
+        self._has_left = threading.Event()
 
     def serve(self, *, helpers: Iterable[Callable[[], None]], on_ready: Callable[[], None]) -> Exit:
         """Blocks until the worker has shut down; then stops the helper threads (the leases, the sweeper)."""
-        connected = [worker_ready.connect(self._ready(on_ready), weak=False)]
-        connected.append(worker_shutting_down.connect(self._leaving, weak=False))
-        self._worker.start()
+        ready, leaving = self._ready(on_ready), self._leaving
+        worker_ready.connect(ready, weak=False)
+        worker_shutting_down.connect(leaving, weak=False)
+        threading.Thread(target=self._farewell, name="farewell", daemon=True).start()
+        try:
+            self._worker.start()
+        finally:
+            worker_ready.disconnect(ready)
+            worker_shutting_down.disconnect(leaving)
         for stop in helpers:
             stop()
+        self._has_left.set()
+        if not self._is_leaving.is_set():
+            # Nobody told it to stop: the broker was gone for too long, or Celery failed. It has logged why.
+            self._code = Exit.FAILED
         log.info("The worker has stopped.", action="worker.stopped", code=int(self._code))
         return self._code
 
@@ -67,14 +80,16 @@ class Station:
         return ready
 
     def _leaving(self, **_: object) -> None:
+        # Called inside a signal handler: a log line here could wait for a lock that the interrupted code holds.
+        self._is_leaving.set()
+
+    def _farewell(self) -> None:
+        self._is_leaving.wait()
         log.info(
             "The worker takes no more work and finishes what runs.", action="worker.leaving", grace_s=self._grace_s
         )
-        timer = threading.Timer(self._grace_s, self._abandon)
-        timer.daemon = True
-        timer.start()
-
-    def _abandon(self) -> None:
+        if self._has_left.wait(self._grace_s):
+            return
         log.warning("The grace time is over; what still runs is given back.", action="worker.abandoning")
         self._release()
-        os._exit(Exit.GRACE_OVER)
+        os._exit(self._code or Exit.GRACE_OVER)

@@ -9,6 +9,7 @@ def make(url: str, group: Group) -> Celery:
     """An app whose workers hear the doorbells of one group. Results and delays are the ledger's business."""
     app = Celery("sluice", broker=url, set_as_current=False)
     app.conf.update(
+        broker_transport="sluice_worker.tasks.transport:Transport",
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,

@@ -12,7 +12,10 @@ RECIPES = Path(__file__).with_name("recipes")
 
 
 class ModelShape(Strict):
-    """The LLaMA to build. Widths are in numbers of coordinates, `context` in tokens."""
+    """The LLaMA to build. Widths are in numbers of coordinates, lengths in tokens.
+
+    `chunk_tokens` and `answer_tokens` go into its config.json as advice to those who serve it.
+    """
 
     vocabulary: int = Field(ge=1000)
     hidden_size: int = Field(ge=192)
@@ -21,6 +24,8 @@ class ModelShape(Strict):
     intermediate_size: int
     rope_theta: float
     context: int
+    chunk_tokens: int
+    answer_tokens: int
 
 
 class Recipe(Strict):

@@ -97,6 +97,7 @@ def build(shape: ModelShape, vocabulary: PreTrainedTokenizerBase, *, seed: int) 
         eos_token_id=vocabulary.eos_token_id,
         pad_token_id=vocabulary.pad_token_id,
         dtype=torch.float32,
+        sluice={"chunk_tokens": shape.chunk_tokens, "answer_tokens": shape.answer_tokens},
     )
     model = LlamaForCausalLM(config)
     induction.start(model, seed=seed)
