@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 import structlog
-from ledger_contract import order
+from ledger_contract import extraction, order, schema
 
 from sluice_schemas.errors import BadOutput, EngineDead, NotFound, Unavailable
 from sluice_schemas.extraction import Extraction
@@ -86,7 +86,7 @@ class BusyEngine(ScriptedEngine):
 def bench(engine: ScriptedEngine) -> Iterator[Bench]:
     clock = Clock()
     ledger, doorbell = MemoryLedger(clock=clock), SilentDoorbell()
-    ledger.publish(ExtractionSchema(id="news/entities", version=1, task="NER", language="en", types=(Type(name="person"),)))
+    ledger.publish(schema())
     leases = Leases(ledger, every_s=3600.0)
     limits = Limits(chunk_tokens=1000, overlap_tokens=0, answer_tokens=500)
     try:
@@ -174,7 +174,7 @@ def test_failing_engine_is_tried_three_times_with_growing_waits() -> None:
     engine = ScriptedEngine(fails(BadOutput("The model babbled.", raw="la la la")))
     with bench(engine) as on:
         job_id = on.submit(endpoints=("kb",))
-        waits = []
+        waits: list[float] = []
         for _ in range(3):
             started = on.clock.now
             while (now := on.ledger.job(job_id)).attempts == len(waits):
@@ -223,7 +223,7 @@ def test_zombie_commit_writes_nothing() -> None:
         assert (now.state, now.attempts) == ("running", 2)
         assert on.ledger.result(job_id) is None
         assert on.doorbell.rung == []
-        on.ledger.commit(other, Extraction(job_id=job_id, document_id="d", schema_ref=REF, task="NER", language="en", model="m"))  # fmt: skip
+        on.ledger.commit(other, extraction(other))
 
 
 def test_deadline_ends_the_waiting() -> None:

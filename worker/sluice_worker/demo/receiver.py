@@ -23,9 +23,9 @@ class Inbox:
 
 
 @contextmanager
-def receiving(secret: str) -> Iterator[Inbox]:
-    """A receiver on a free port of loopback until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+def receiving(secret: str, *, port: int = 0) -> Iterator[Inbox]:
+    """A receiver on loopback until the block ends; on a free port, unless one is given."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler)
     inbox = Inbox(f"http://127.0.0.1:{server.server_address[1]}/events")
     server.RequestHandlerClass = _handler(inbox, Webhook(secret))
     thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)

@@ -1,0 +1,216 @@
+"""`sluice worker` as ops run it: a process of its own, fed, misfed, stopped and killed."""
+
+import base64
+import pickle
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import orjson
+import pytest
+from ledger_contract import order
+from redis import Redis
+from redis_server import RedisServer
+from sluice_processes import Running, started, until
+
+from sluice_producer import Sluice
+from sluice_producer.ledger import RedisLedger as ProducerLedger
+from sluice_schemas.job import Job
+from sluice_schemas.ledger import connect
+from sluice_schemas.queues import EXTRACT_QUEUES, CeleryDoorbell, job_bell, message
+from sluice_worker.ledger import RedisLedger
+from sluice_worker.process.station import Exit
+
+pytestmark = pytest.mark.timeout(300)
+
+NEWS = "news/entities-en@1"
+SENTENCE = "Ada Lovelace was born in London in 1815. "
+LONG = SENTENCE * 1500
+QUEUE = f"sluice:{EXTRACT_QUEUES['bulk']}"
+
+
+class Site:
+    """A Redis, a folder, and both sides of the ledger."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.client = Sluice(url)
+        self.ledger = RedisLedger(connect(url))
+
+    def worker(self, **settings: str) -> AbstractContextManager[Running]:
+        return started(
+            self.folder, "worker", **{"redis_url": self.url, "threads": "4", "answer_tokens": "32", **settings}
+        )
+
+    def submit(self, text: str = SENTENCE) -> str:
+        return self.client.submit(text, schema=NEWS).id
+
+    def state(self, job_id: str) -> str:
+        return self.job(job_id).state
+
+    def job(self, job_id: str) -> Job:
+        return self.client.job(job_id)
+
+    def succeeds(self, *jobs: str) -> None:
+        until(lambda: all(self.job(each).has_ended for each in jobs), 90)
+        assert [self.state(each) for each in jobs] == ["succeeded"] * len(jobs)
+
+
+@pytest.fixture
+def site(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Site]:
+    site = Site(redis_url, tmp_path)
+    yield site
+    site.client.close()
+
+
+def malformed() -> list[bytes]:
+    """What a wrong program, or a bad one, might push onto our queue."""
+    task, headers = message("sluice.extract", "x")
+    body = orjson.dumps({"body": "e30=", "properties": {"delivery_tag": "t", "delivery_info": {}}, "headers": headers})
+    envelope = {
+        "content-encoding": "binary",
+        "content-type": "application/x-python-serialize",
+        "headers": {**headers, "lang": "py"},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": QUEUE},
+            "delivery_mode": 2,
+            "delivery_tag": "a",
+            "priority": 0,
+        },
+    }
+    pickled = {**envelope, "body": base64.b64encode(pickle.dumps(task)).decode()}
+    unknown = {**envelope, "content-type": "application/json", "content-encoding": "utf-8"}
+    unknown |= {"headers": {**headers, "task": "os.system"}, "body": base64.b64encode(orjson.dumps(task)).decode()}
+    odd = unknown | {"headers": headers, "body": base64.b64encode(orjson.dumps([[{"a": 1}, 2], {}, {}])).decode()}
+    return [b"", b"garbage", b"\xff\xfe\x00", b"[]", b"{}", b'"x"', body, *map(orjson.dumps, (pickled, unknown, odd))]
+
+
+def test_documents_among_rubbish_and_a_flood_of_repeated_bells(site: Site, redis: Redis) -> None:
+    with site.worker() as worker:
+        worker.await_ready()
+        redis.lpush(QUEUE, *malformed())
+        first = site.submit()
+        site.succeeds(first)
+        doorbell = CeleryDoorbell(site.url)
+        for n in range(500):
+            doorbell.ring(*job_bell(first if n % 2 else f"none-{n}", "bulk"))
+        jobs = [site.submit(f"{SENTENCE} {n}") for n in range(5)]
+        # The client refuses an unknown schema itself.
+        bad = ProducerLedger(connect(site.url)).accept(order(schema_ref="no/such@1")).id
+        doorbell.ring(*job_bell(bad, "bulk"))
+        site.succeeds(*jobs)
+        until(lambda: site.job(bad).has_ended)
+        assert (site.state(bad), site.job(bad).attempts) == ("dead", 1)
+        assert site.ledger.counts().ended == {"succeeded": 6, "dead": 1}
+        until(lambda: redis.llen(QUEUE) == 0)
+        until(lambda: redis.hlen("sluice:unacked.extract") == 0)
+        doorbell.close()
+        assert worker.stop() == Exit.DONE
+        said = worker.said()
+        assert "Lovelace" not in said
+        assert said.count("doorbell.malformed") >= 6
+
+
+def test_sigterm_lets_a_document_finish(site: Site) -> None:
+    with site.worker(grace_s="60") as worker:
+        worker.await_ready()
+        job_id = site.submit(SENTENCE * 8)
+        until(lambda: site.state(job_id) == "running")
+        assert worker.stop() == Exit.DONE
+        assert site.state(job_id) == "succeeded"
+        waiting = site.submit("Nobody takes this one.")
+        assert site.state(waiting) == "queued"
+
+
+def test_sigterm_gives_back_what_takes_longer_than_the_grace(site: Site) -> None:
+    with site.worker(grace_s="0.5") as worker:
+        worker.await_ready()
+        job_id = site.submit(LONG)
+        until(lambda: site.state(job_id) == "running")
+        started_at = time.monotonic()
+        assert worker.stop() == Exit.GRACE_OVER
+        assert time.monotonic() - started_at < 20
+        job = site.job(job_id)
+        assert (job.state, job.attempts) == ("queued", 0)
+        assert (again := site.ledger.claim(job_id, "another")) is not None, "at once"
+        assert not again.is_suspect
+
+
+def test_killed_worker_is_replaced(site: Site) -> None:
+    with site.worker(lease_s="2", sweep_every_s="0.3") as first:
+        first.await_ready()
+        job_id = site.submit(SENTENCE * 30)
+        until(lambda: site.state(job_id) == "running")
+        first.process.kill()
+        first.process.wait()
+    with site.worker(lease_s="2", sweep_every_s="0.3") as second:
+        second.await_ready()
+        site.succeeds(job_id)
+        assert site.job(job_id).attempts == 2
+        assert "sweep.took_back" in second.said()
+        assert second.stop() == Exit.DONE
+
+
+def test_work_goes_on_after_redis_was_away(own_redis: RedisServer, tmp_path: Path) -> None:
+    site = Site(own_redis.url, tmp_path)
+    with site.worker(sweep_every_s="0.3") as worker:
+        worker.await_ready()
+        site.succeeds(site.submit())
+        own_redis.kill()
+        time.sleep(1)
+        own_redis.start()
+        site.succeeds(site.submit("Alan Turing worked in Manchester."))
+        assert worker.stop() == Exit.DONE
+    site.client.close()
+
+
+# A wrong setting, and what is said of it.
+UNFIT = [
+    pytest.param({"model": "/no/such/folder"}, "/no/such/folder", id="no model folder"),
+    pytest.param({"dtype": "float16"}, "dtype", id="fp16"),
+    pytest.param({"lease": "5"}, "No such setting: SLUICE_LEASE", id="unknown setting"),
+    pytest.param({"threads": "0"}, "threads", id="no threads"),
+    pytest.param({"redis_url": "redis+cluster://127.0.0.1:6379"}, "Cluster", id="cluster"),
+    pytest.param({"redis_url": "redis://127.0.0.1:port"}, "cannot be read", id="no URL"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), UNFIT)
+def test_wrong_setting_is_refused_for_good(site: Site, settings: dict[str, str], said: str) -> None:
+    with site.worker(**settings) as worker:
+        assert worker.process.wait(60) == Exit.MISCONFIGURED
+        assert said in worker.said()
+        assert worker.said().startswith("error: ")
+        assert worker.said().count("\n") == 1, "one line, no traceback"
+
+
+def test_redis_that_would_lose_documents_is_refused(own_redis: RedisServer, tmp_path: Path) -> None:
+    site = Site(own_redis.url, tmp_path)
+    with Redis.from_url(own_redis.url) as redis:
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        redis.config_set("appendonly", "no")
+    for role in ("worker", "deliver"):
+        with started(tmp_path, role, redis_url=own_redis.url) as process:
+            assert process.process.wait(60) == Exit.MISCONFIGURED
+            assert process.said() == (
+                "error: redis eviction is allkeys-lru. Set `maxmemory-policy noeviction`: others drop jobs. "
+                "redis append-only is no. Set `appendonly yes`: a restart loses jobs.\n"
+            )
+    site.client.close()
+
+
+def test_redis_that_is_away_may_come_back(own_redis: RedisServer, tmp_path: Path) -> None:
+    own_redis.kill()
+    with started(tmp_path, "worker", redis_url=own_redis.url) as worker:
+        assert worker.process.wait(60) == Exit.FAILED
+        assert worker.said().startswith("error: Redis does not answer: ")
+        assert ".." not in worker.said()
+
+
+def test_interrupt_from_the_terminal_is_answered_like_sigterm(site: Site) -> None:
+    with site.worker() as worker:
+        worker.await_ready()
+        assert worker.stop(signal.SIGINT) == Exit.DONE
