@@ -1,0 +1,253 @@
+"""The Transformers engine on a real, tiny LLaMA: batches, limits, log-probabilities, and text that looks like marks."""
+
+import math
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import wait
+from pathlib import Path
+
+import orjson
+import pytest
+import tiny_llama
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
+from sluice_worker.engine.request import Completion, Request
+from sluice_worker.engine.transformers_engine import TransformersEngine
+from sluice_worker.protocol.instruction import build
+from sluice_worker.protocol.prompt import Prompt, render
+from sluice_worker.protocol.templates import Special
+from sluice_worker.training.exercise import Exercise
+from sluice_worker.training.sequence import encode
+
+TEXTS = [
+    "Ann Lee founded Acme in Paris.",
+    "张三在巴黎创立了极光公司，李四后来加入。" * 3,
+    "😀 Bob.",
+    "Mary Smith of the University of Leeds met Juan Pérez in Rome, and both left for Oslo on 3 May 1999. " * 2,
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_llama.make(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[TransformersEngine]:
+    made = TransformersEngine(folder, device="cpu", dtype="float32")
+    yield made
+    made.close()
+
+
+def request(text: str, max_tokens: int = 12) -> Request:
+    return Request(render(build("NER", "en", ["person", "place"], text)), max_tokens)
+
+
+def answer(engine: TransformersEngine, asked: Request) -> Completion:
+    return engine.submit(asked).result(timeout=60)
+
+
+def ids_of(engine: TransformersEngine, prompt: Prompt) -> list[int]:
+    return engine._prompt(Request(prompt, 1))
+
+
+def test_the_card_tells_the_models_own_advice(engine: TransformersEngine) -> None:
+    card = engine.card
+    assert card.name.startswith("model@")
+    assert (card.context_tokens, card.chunk_tokens, card.answer_tokens) == (1024, 200, 24)
+
+
+def test_an_answer_is_the_same_alone_and_in_a_batch(engine: TransformersEngine) -> None:
+    alone = [answer(engine, request(text)) for text in TEXTS]
+    batched = engine._run([request(text) for text in TEXTS])
+    for one, other in zip(alone, batched, strict=True):
+        assert isinstance(other, Completion)
+        assert one.text == other.text
+        assert [each.logprob for each in one.tokens] == pytest.approx([each.logprob for each in other.tokens], abs=1e-3)
+    assert len({each.text for each in alone}) > 1
+
+
+def test_each_request_of_a_batch_has_its_own_limit(engine: TransformersEngine) -> None:
+    limits = [3, 17, 1, 8]
+    outcomes = engine._run([request(text, limit) for text, limit in zip(TEXTS, limits, strict=True)])
+    completions = [each for each in outcomes if isinstance(each, Completion)]
+    assert [each.completion_tokens for each in completions] == limits
+    assert not any(each.is_whole for each in completions)
+    assert answer(engine, request(TEXTS[0], 17)).text.startswith(completions[0].text)
+
+
+def test_log_probabilities_are_those_of_a_plain_forward_pass(engine: TransformersEngine, folder: Path) -> None:
+    asked = request(TEXTS[0], 8)
+    given = answer(engine, asked)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = ids_of(engine, asked.prompt)
+    expected = []
+    with torch.inference_mode():
+        for _ in range(8):
+            scores = model(input_ids=torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+            ids.append(int(scores.argmax()))
+            expected.append(float(scores.max()))
+    assert [each.logprob for each in given.tokens] == pytest.approx(expected, abs=1e-3)
+    assert given.text == AutoTokenizer.from_pretrained(folder).decode(ids[-8:])
+    assert given.prompt_tokens == len(ids) - 8
+
+
+def test_a_prompt_has_the_tokens_that_training_gave_it(engine: TransformersEngine, folder: Path) -> None:
+    instruction = build("NER", "zh", ["人物"], TEXTS[1])
+    trained = encode(Exercise("NER", instruction, "{}"), AutoTokenizer.from_pretrained(folder))
+    assert ids_of(engine, render(instruction)) == [*trained.tokens[: trained.answer_start]]
+
+
+@pytest.fixture
+def ending(folder: Path, engine: TransformersEngine, tmp_path: Path) -> Iterator[tuple[TransformersEngine, str]]:
+    """The same model with another end token: one that it really gives; and what it says before."""
+    copy = tmp_path / "ending"
+    shutil.copytree(folder, copy)
+    tokenizer = AutoTokenizer.from_pretrained(copy)
+    ids = [tokenizer.encode(each.text, add_special_tokens=False) for each in answer(engine, request(TEXTS[0])).tokens]
+    at = next(i for i in range(1, len(ids)) if len(ids[i]) == 1 and ids[i] not in ids[:i])
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(ids[at][0])
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(copy)
+    made = TransformersEngine(copy, device="cpu", dtype="float32")
+    yield made, tokenizer.decode([each for part in ids[:at] for each in part])
+    made.close()
+
+
+def test_an_answer_that_the_model_ends_is_whole_and_without_the_end(ending: tuple[TransformersEngine, str]) -> None:
+    engine, before = ending
+    given = answer(engine, request(TEXTS[0]))
+    assert (given.text, given.is_whole) == (before, True)
+    first = engine._run([request(TEXTS[0]), request(TEXTS[3], 20)])[0]
+    assert isinstance(first, Completion)
+    assert (first.text, first.is_whole) == (before, True)
+
+
+def test_sampling_and_penalties_of_a_chat_model_have_no_say(folder: Path, engine: TransformersEngine) -> None:
+    copy = folder.parent / "chat"
+    shutil.copytree(folder, copy)
+    settings = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 9.0, "no_repeat_ngram_size": 1}
+    (copy / "generation_config.json").write_bytes(orjson.dumps(settings))
+    chat = TransformersEngine(copy, device="cpu", dtype="float32")
+    assert answer(chat, request(TEXTS[1])).text == answer(engine, request(TEXTS[1])).text
+    chat.close()
+
+
+def test_a_cancelled_request_stops_early(engine: TransformersEngine) -> None:
+    asked = request(TEXTS[0], 600)
+    future = engine.submit(asked)
+    time.sleep(0.2)
+    asked.cancelled.set()
+    started = time.monotonic()
+    assert future.result(timeout=60).completion_tokens < 600
+    assert time.monotonic() - started < 2
+
+
+def test_a_prompt_over_the_context_is_refused_and_nothing_else(engine: TransformersEngine) -> None:
+    with pytest.raises(BadInput, match=r"prompt of \d+ tokens and an answer of up to 12 .* context of 1024\. Lower"):
+        answer(engine, request("word " * 2000))
+    asked = request("x", 1)
+    room = engine.card.context_tokens - len(ids_of(engine, asked.prompt))
+    with pytest.raises(BadInput):
+        answer(engine, request("x", room + 1))
+    assert answer(engine, asked).completion_tokens == 1
+
+
+@pytest.mark.parametrize("mark", ["</s>", "<s>", "<pad>"])
+def test_a_mark_in_the_text_does_not_become_the_mark(engine: TransformersEngine, mark: str) -> None:
+    special = engine._tokenizer.convert_tokens_to_ids(mark)
+    ids = ids_of(engine, render(build("NER", "en", ["person"], f"Bob {mark} Ann")))
+    assert special not in ids[1:]
+    assert mark in engine._tokenizer.decode(ids[1:])
+    assert engine.count_tokens(mark) > 1
+    assert ids_of(engine, Prompt((Special(mark), "x")))[1] == special
+
+
+def test_text_comes_back_from_its_tokens_character_by_character(engine: TransformersEngine) -> None:
+    text = '{"人物": ["张三😀", "👩‍👩‍👧 é \u0301 𠮷野家", "\\n"]}'
+    ids = engine._encode(text)
+    logprobs = [-0.5] * len(ids)
+    given = engine._completion(Request(Prompt(("x",)), 500), 1, ids, logprobs)
+    assert given.text == text == engine._tokenizer.decode(ids)
+    assert "".join(each.text for each in given.tokens) == text
+    assert given.completion_tokens == len(ids)
+    assert any(each.text == "" for each in given.tokens), "no character took more than one token"
+
+
+def test_an_answer_that_ends_within_a_character_loses_only_that_one(engine: TransformersEngine) -> None:
+    ids = engine._encode("张三😀")
+    given = engine._completion(Request(Prompt(("x",)), 500), 1, ids[:-1], [-0.5] * (len(ids) - 1))
+    assert given.text == "张三"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "int8"])
+def test_other_number_formats_are_refused(folder: Path, dtype: str) -> None:
+    with pytest.raises(Misconfigured, match=f"dtype {dtype} is refused"):
+        TransformersEngine(folder, device="cpu", dtype=dtype)
+
+
+def test_pickled_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "pickled")
+    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
+    with pytest.raises(Misconfigured, match="only pickled weights"):
+        TransformersEngine(tmp_path / "pickled", device="cpu")
+
+
+def test_weights_cut_off_in_a_copy_are_told(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "cut")
+    weights = tmp_path / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(Misconfigured, match=r"does not load: .*Copy it again\."):
+        TransformersEngine(tmp_path / "cut", device="cpu")
+
+
+def test_a_tokenizer_without_an_end_token_is_told(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "endless")
+    config = tmp_path / "endless" / "tokenizer_config.json"
+    settings = orjson.loads(config.read_bytes()) | {"eos_token": None}
+    config.write_bytes(orjson.dumps(settings))
+    with pytest.raises(Misconfigured, match="has no end token"):
+        TransformersEngine(tmp_path / "endless", device="cpu")
+
+
+def test_bfloat16_answers_too(folder: Path) -> None:
+    engine = TransformersEngine(folder, device="cpu")
+    given = answer(engine, request(TEXTS[1]))
+    engine.close()
+    assert given.completion_tokens == 12
+    assert all(each.logprob <= 0 and math.isfinite(each.logprob) for each in given.tokens)
+
+
+def test_closing_ends_what_runs_and_fails_what_waits(folder: Path) -> None:
+    engine = TransformersEngine(folder, device="cpu", batch_tokens=256)
+    futures = [engine.submit(request(text, 60)) for text in TEXTS * 3]
+    time.sleep(0.05)
+    engine.close()
+    wait(futures, timeout=30)
+    errors = [future.exception() for future in futures]
+    assert isinstance(errors[-1], EngineDead)
+    assert all(error is None or isinstance(error, EngineDead) for error in errors)
+    with pytest.raises(EngineDead):
+        answer(engine, request("x", 1))
+
+
+def test_sixteen_threads_each_get_the_answer_to_their_own_text(engine: TransformersEngine) -> None:
+    texts = [f"{name} met Bob {i} times." for i, name in enumerate(["Ann", "张三", "Zoë", "😀"] * 4)]
+    expected = {text: answer(engine, request(text, 4)).text for text in texts}
+    faults: list[str] = []
+
+    def ask(text: str) -> None:
+        for _ in range(3):
+            if answer(engine, request(text, 4)).text != expected[text] or engine.count_tokens(text) < 5:
+                faults.append(text)
+
+    threads = [threading.Thread(target=ask, args=(text,)) for text in texts]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert faults == []
