@@ -90,7 +90,7 @@ def up(redis_url: str | None, folder: Path) -> None:
     from sluice_worker.process import stack
 
     stack.end_like_interrupt()
-    click.echo(f"Starting a worker and the webhook process; data and logs are in {folder} ...")
+    click.echo(f"Data and logs: {folder}\nStarting a worker and the webhook process ...")
     try:
         with stack.running(folder.resolve(), redis_url=redis_url, environment=os.environ) as running:
             click.echo(UP.format(url=running.redis_url))
