@@ -13,6 +13,7 @@ from sluice_schemas.errors import BadInput, Misconfigured
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.engine.request import ModelCard
 from sluice_worker.plan import Limits, Question, plan
+from sluice_worker.protocol.instruction import dump
 
 CARD = ModelCard("m", context_tokens=3000, chunk_tokens=300, answer_tokens=200)
 LIMITS = Limits(chunk_tokens=300, overlap_tokens=40, answer_tokens=200)
@@ -81,6 +82,7 @@ def test_chunks_cover_the_text_and_no_prompt_is_over_the_context(text: str) -> N
     for question in questions(text, schema):
         chunk = question.chunk
         assert text[chunk.start : chunk.end] == chunk.text == asked(question)["input"]
+        assert len(dump(chunk.text)) <= LIMITS.chunk_tokens
         assert chunk.start <= covered
         covered = max(covered, chunk.end)
         assert len(question.prompt.text) + 1 + LIMITS.answer_tokens <= CARD.context_tokens
