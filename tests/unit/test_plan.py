@@ -82,11 +82,18 @@ def test_chunks_cover_the_text_and_no_prompt_is_over_the_context(text: str) -> N
     for question in questions(text, schema):
         chunk = question.chunk
         assert text[chunk.start : chunk.end] == chunk.text == asked(question)["input"]
-        assert len(dump(chunk.text)) <= LIMITS.chunk_tokens
         assert chunk.start <= covered
         covered = max(covered, chunk.end)
         assert len(question.prompt.text) + 1 + LIMITS.answer_tokens <= CARD.context_tokens
     assert covered == len(text)
+
+
+@pytest.mark.parametrize("unit", ['"Yes." ', "a\n", "\\", "中文。", "Bob sleeps. "])
+def test_a_chunk_is_measured_as_it_stands_in_the_prompt(unit: str) -> None:
+    """Quotes, line ends and backslashes are escaped there."""
+    given_questions = questions(unit * 400, ner())
+    assert len(given_questions) > 2
+    assert max(len(dump(each.chunk.text)) for each in given_questions) <= LIMITS.chunk_tokens
 
 
 def test_chunks_come_one_after_the_other_each_with_all_labels() -> None:
