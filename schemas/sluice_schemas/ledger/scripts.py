@@ -30,9 +30,10 @@ def connect(url: str, *, timeout_s: float = 5.0) -> Redis:
 
     It does not retry by itself: `Scripts` does, with a bound in seconds.
     """
-    if not url.startswith(("redis://", "rediss://", "unix://")):
+    if not url.startswith(("redis://", "rediss://")):
         raise Misconfigured(
-            "The Redis URL must start with redis://, rediss:// or unix://. Redis Cluster cannot serve Celery's queues."
+            "The Redis URL must start with redis:// or rediss://. Neither a Unix socket nor Redis Cluster can serve "
+            "both the ledger and Celery's queues."
         )
     try:
         return Redis.from_url(

@@ -95,9 +95,10 @@ def _await_webhooks(inbox: Inbox, expected: int) -> None:
 
 def _tell(made: report.Report) -> None:
     click.echo(
-        f"{made.documents} documents in {made.seconds:.1f} s ({made.documents_per_s:.1f} a second); "
+        f"{made.documents} documents in {made.seconds:.1f} s ({made.documents_per_s:.1f} a second);\n"
         f"{made.outside_share:.1%} of the workers' time was spent outside the engine.\n"
-        f"{made.webhooks} signed webhooks arrived and were verified."
+        f"{made.webhooks} signed webhooks arrived and were verified.\n"
+        "Strict F1 against the documents' gold:"
     )
-    shown = ", ".join(f"{name} {value:.2f}" for name, value in made.f1.items())
-    click.echo(f"Strict F1 against the documents' gold: {shown}.")
+    for name, value in made.f1.items():
+        click.echo(f"  {name:<20} {value:.2f}")

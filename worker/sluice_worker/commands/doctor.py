@@ -1,12 +1,13 @@
 """`sluice doctor`: every thing that must be right before a worker starts, and what to do about each that is not."""
 
 import importlib.metadata
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 
 import click
 
-from sluice_schemas.errors import SluiceError
+from sluice_schemas.errors import Retryable, SluiceError
 from sluice_schemas.ledger import connect
 from sluice_worker.engine import model_folder
 from sluice_worker.process.redis_check import Finding, findings
@@ -17,17 +18,30 @@ PACKAGES = ("sluice-ke", "celery", "kombu", "redis", "torch", "transformers")
 
 @click.command()
 def doctor() -> None:
-    """Check Redis, model, device and versions; say what to do about each fault."""
-    settings = Settings.read()
-    found = [*_versions(), *_guarded("redis", lambda: findings(connect(settings.redis_url)))]
-    found += [*_guarded("model", lambda: [_model(settings)]), *_guarded("device", lambda: [_device(settings)])]
-    found += _guarded("endpoints", lambda: [_endpoints(settings)])
+    """Check Redis, model, device and versions; say what to do about each fault.
+
+    Exit codes: 0 all well, 1 something must be done.
+    """
+    found = [*_versions(), *_guarded("settings", _look)]
     for each in found:
         mark = click.style("ok  ", fg="green") if each.is_ok else click.style("FAIL", fg="red")
         click.echo(f"{mark}  {each.name:<18} {each.found}")
         if not each.is_ok:
-            click.echo(f"      {each.advice}")
+            width = shutil.get_terminal_size().columns
+            click.echo(click.wrap_text(each.advice, width, initial_indent="      ", subsequent_indent="      "))
     sys.exit(0 if all(each.is_ok for each in found) else 1)
+
+
+def _look() -> list[Finding]:
+    """Everything that depends on the settings."""
+    settings = Settings.read()
+    return [
+        Finding("settings", True, "valid"),
+        *_guarded("redis", lambda: findings(connect(settings.redis_url))),
+        *_guarded("model", lambda: [_model(settings)]),
+        *_guarded("device", lambda: [_device(settings)]),
+        *_guarded("endpoints", lambda: [_endpoints(settings)]),
+    ]
 
 
 def _guarded(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
@@ -35,7 +49,7 @@ def _guarded(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return look()
     except SluiceError as exc:
-        return [Finding(name, False, type(exc).__name__, str(exc))]
+        return [Finding(name, False, "no answer" if isinstance(exc, Retryable) else "wrong", str(exc))]
 
 
 def _versions() -> Iterator[Finding]:
