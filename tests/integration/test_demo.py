@@ -1,6 +1,8 @@
 """The demo as a newcomer runs it, twice in the same folder."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from sluice_processes import left_in
+from sluice_processes import left_in, started, until
 
 from sluice_schemas.extraction import Extraction, Mention
 from sluice_worker.demo import report
@@ -112,3 +114,13 @@ def test_second_run_is_clean_too(demo: Demo) -> None:
     assert again.left == ()
     assert len(again.extractions) == 45
     assert before.isdisjoint(each.job_id for each in again.extractions), "nothing of the first run is shown again"
+
+
+def test_interrupted_it_leaves_nothing(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--out", str(tmp_path / "demo")) as running:
+        until(lambda: (tmp_path / "demo/run/worker.ready").exists(), 90)
+        # From the terminal it goes to the foreground's whole process group.
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.process.wait(60) == 130
+        assert left_in(tmp_path) == []
+        assert "Traceback" not in running.said()
