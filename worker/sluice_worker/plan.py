@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput, Misconfigured
-from sluice_schemas.schema import ExtractionSchema, Type
+from sluice_schemas.schema import Decoding, ExtractionSchema, Type
 from sluice_worker.engine.request import ModelCard
 from sluice_worker.protocol.chunk import Chunk, chunk
+from sluice_worker.protocol.grammar import grammar
 from sluice_worker.protocol.instruction import build, dump, schema_value
 from sluice_worker.protocol.prompt import Prompt, render
 from sluice_worker.protocol.split import split
@@ -24,11 +26,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request to the engine: the labels `types` asked of one chunk."""
+    """One request to the engine: the labels `types` asked of one chunk.
+
+    `is_distinct` says that a right answer names each value of a list once, as those of NER do (protocol section 8).
+    """
 
     chunk: Chunk
     types: Sequence[Type]
     prompt: Prompt
+    grammar: str | None
+    is_distinct: bool
 
 
 def plan(
@@ -39,9 +46,10 @@ def plan(
     Raises `BadInput` when the schema alone fills the model's context, `Misconfigured` when this worker's engine has no
     such decoding level.
     """
-    if schema.decoding not in card.decodings:
+    level = level_of(schema, card)
+    if level not in card.decodings:
         raise Misconfigured(
-            f"Schema {schema.ref} asks for {schema.decoding!r} decoding; this worker's engine has "
+            f"Schema {schema.ref} asks for {level!r} decoding; this worker's engine has "
             f"{', '.join(sorted(card.decodings))}. Publish a version with another level, or run another engine."
         )
     room = _room(schema, card, count_tokens, limits)
@@ -52,7 +60,18 @@ def plan(
         max_tokens=room,
         overlap_tokens=min(limits.overlap_tokens, room // 4),
     )
-    return [Question(piece, types, _prompt(schema, types, piece.text)) for piece in chunks for types in _splits(schema)]
+    return [_question(schema, types, piece, level) for piece in chunks for types in _splits(schema)]
+
+
+def level_of(schema: ExtractionSchema, card: ModelCard) -> Decoding:
+    """The schema's decoding level, or the one at which the model does best."""
+    return schema.decoding or card.decoding
+
+
+def _question(schema: ExtractionSchema, types: Sequence[Type], piece: Chunk, level: Decoding) -> Question:
+    value = _value(schema, types)
+    held = None if level == "free" else grammar(schema.task, value, piece.text, level=level)
+    return Question(piece, types, _prompt(schema, types, piece.text), held, schema.task == "NER")
 
 
 def _splits(schema: ExtractionSchema) -> Sequence[Sequence[Type]]:
@@ -61,9 +80,12 @@ def _splits(schema: ExtractionSchema) -> Sequence[Sequence[Type]]:
     return split(schema.types, schema.labels_per_request)
 
 
+def _value(schema: ExtractionSchema, types: Sequence[Type]) -> Any:
+    return schema_value(schema.task, types, described=schema.describe_types)
+
+
 def _prompt(schema: ExtractionSchema, types: Sequence[Type], text: str) -> Prompt:
-    value = schema_value(schema.task, types, described=schema.describe_types)
-    return render(build(schema.task, schema.language, value, text, examples=schema.examples))
+    return render(build(schema.task, schema.language, _value(schema, types), text, examples=schema.examples))
 
 
 def _room(schema: ExtractionSchema, card: ModelCard, count_tokens: Callable[[str], int], limits: Limits) -> int:

@@ -150,7 +150,9 @@ def extract(
     started = time.monotonic()
     questions = plan(document, schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
     cancelled = threading.Event()
-    requests = [Request(each.prompt, limits.answer_tokens, schema.decoding, cancelled) for each in questions]
+    requests = [
+        Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct, cancelled) for each in questions
+    ]
     submitted = time.monotonic()
     try:
         futures = [engine.submit(request) for request in requests]

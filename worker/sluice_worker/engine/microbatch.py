@@ -5,24 +5,36 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 from sluice_schemas.errors import EngineDead
-from sluice_worker.engine.request import Completion, Request
+from sluice_worker.engine.request import Completion
 
 Outcome = Completion | BaseException
+
+
+class Bounded(Protocol):
+    """A request as an engine prepared it: all that batching needs to know is how long its answer may get."""
+
+    @property
+    def max_tokens(self) -> int: ...
+
+
+R = TypeVar("R", bound=Bounded)
 
 
 @dataclass(eq=False, slots=True)
 class Waiting:
     """A request in the queue with its cost: tokens of the prompt and of the reserved answer."""
 
-    request: Request
+    request: Any
     prompt_tokens: int
     future: "Future[Completion]" = field(default_factory=Future)
 
     @property
     def cost(self) -> int:
-        return self.prompt_tokens + self.request.max_tokens
+        tokens: int = self.prompt_tokens + self.request.max_tokens
+        return tokens
 
 
 def pick(waiting: Sequence[Waiting], *, budget_tokens: int) -> list[Waiting]:
@@ -43,7 +55,7 @@ def pick(waiting: Sequence[Waiting], *, budget_tokens: int) -> list[Waiting]:
     return sorted(batch, key=lambda each: each.prompt_tokens)
 
 
-class MicroBatcher:
+class MicroBatcher(Generic[R]):
     """A thread that runs batches through `run`, which gives one outcome for each request.
 
     An idle engine starts at once. After a batch it waits `linger_s` at most, so that the threads which just got their
@@ -52,7 +64,7 @@ class MicroBatcher:
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Request]], Sequence[Outcome]], *, budget_tokens: int, linger_s: float = 0.004
+        self, run: Callable[[Sequence[R]], Sequence[Outcome]], *, budget_tokens: int, linger_s: float = 0.004
     ) -> None:
         self._run = run
         self._budget_tokens = budget_tokens
@@ -63,7 +75,7 @@ class MicroBatcher:
         self._thread = threading.Thread(target=self._loop, name="micro-batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request, *, prompt_tokens: int) -> "Future[Completion]":
+    def submit(self, request: R, *, prompt_tokens: int) -> "Future[Completion]":
         """Queues a request; fails with `EngineDead` once the engine is closed or dead."""
         waiting = Waiting(request, prompt_tokens)
         with self._changed:
@@ -101,7 +113,7 @@ class MicroBatcher:
         if running:
             self._settle(running, self._outcomes([each.request for each in running]))
 
-    def _outcomes(self, requests: Sequence[Request]) -> Sequence[Outcome]:
+    def _outcomes(self, requests: Sequence[R]) -> Sequence[Outcome]:
         if self._dead:
             return [self._dead] * len(requests)
         try:

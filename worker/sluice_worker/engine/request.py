@@ -11,11 +11,16 @@ from sluice_worker.protocol.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt. `cancelled` may be set from any thread: the engine then stops working on it."""
+    """One prompt. `cancelled` may be set from any thread: the engine then stops working on it.
+
+    `grammar`, in llguidance's Lark form, holds the answer to itself; None leaves the model free. Under a grammar
+    `is_distinct` ends a list of strings in which the model begins to repeat itself.
+    """
 
     prompt: Prompt
     max_tokens: int
-    decoding: Decoding = "free"
+    grammar: str | None = None
+    is_distinct: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -46,13 +51,14 @@ class ModelCard:
     """Which model an engine serves. `name` holds a digest of the weights; lengths are in tokens.
 
     `chunk_tokens` and `answer_tokens` are the model's own advice: how much text it reads well at once, and how long
-    its answers get.
+    its answers get. `decoding` is the level it does best at, `decodings` those that the engine can do.
     """
 
     name: str
     context_tokens: int
     chunk_tokens: int
     answer_tokens: int
+    decoding: Decoding = "free"
     decodings: frozenset[Decoding] = frozenset({"free"})
 
 

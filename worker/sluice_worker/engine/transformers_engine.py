@@ -1,18 +1,19 @@
 """The engine on Hugging Face Transformers: runs anywhere torch does, batched by the micro-batcher."""
 
+import functools
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from llguidance import LLMatcher
 from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
-    LogitsProcessor,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     StoppingCriteria,
@@ -20,7 +21,9 @@ from transformers import (
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
 from sluice_worker.engine import model_folder
+from sluice_worker.engine.guide import Grammars, Guide
 from sluice_worker.engine.microbatch import MicroBatcher, Outcome
+from sluice_worker.engine.repetition import Distinct
 from sluice_worker.engine.request import Completion, ModelCard, Request, Token
 from sluice_worker.protocol.templates import Special
 
@@ -28,10 +31,24 @@ CHUNK_SHARE = 0.5
 """Of the context, for text, when the model gives no advice of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request with what could be worked out of it before its batch: token ids and a compiled grammar."""
+
+    request: Request
+    ids: list[int]
+    matcher: LLMatcher | None
+
+    @property
+    def max_tokens(self) -> int:
+        return self.request.max_tokens
+
+
 class TransformersEngine:
     """Greedy decoding in bfloat16 (float32 on request). float16 is refused: OneKE repeats endlessly in it.
 
-    Advice in the model's config.json, `"sluice": {"chunk_tokens": n, "answer_tokens": n}`, goes into the card.
+    Advice in the model's config.json goes into the card:
+    `"sluice": {"chunk_tokens": n, "answer_tokens": n, "decoding": "grounded"}`, each of them optional.
     """
 
     def __init__(self, folder: Path, *, device: str, dtype: str = "bfloat16", batch_tokens: int = 16_384) -> None:
@@ -46,26 +63,33 @@ class TransformersEngine:
             eos_token_id=self._tokenizer.eos_token_id, pad_token_id=self._tokenizer.pad_token_id
         )
         self.card = _card(folder, self._model.config.max_position_embeddings)
-        self._batcher = MicroBatcher(self._run, budget_tokens=batch_tokens)
+        self._texts = [self._tokenizer.decode([i]) for i in range(self._model.config.vocab_size)]
+        self._grammars = Grammars(self._tokenizer, vocabulary=self._model.config.vocab_size)
+        self._batcher: MicroBatcher[Prepared] = MicroBatcher(self._run, budget_tokens=batch_tokens)
 
     def count_tokens(self, text: str) -> int:
         return len(self._encode(text))
 
     def submit(self, request: Request) -> "Future[Completion]":
-        prompt_tokens = len(self._prompt(request))
-        if prompt_tokens + request.max_tokens > self.card.context_tokens:
+        try:
+            prepared = self._prepare(request)
+        except BadInput as exc:
             refused: Future[Completion] = Future()
-            refused.set_exception(
-                BadInput(
-                    f"A prompt of {prompt_tokens} tokens and an answer of up to {request.max_tokens} do not fit the "
-                    f"model's context of {self.card.context_tokens}. Lower SLUICE_CHUNK_TOKENS or split the schema."
-                )
-            )
+            refused.set_exception(exc)
             return refused
-        return self._batcher.submit(request, prompt_tokens=prompt_tokens)
+        return self._batcher.submit(prepared, prompt_tokens=len(prepared.ids))
 
     def close(self) -> None:
         self._batcher.close()
+
+    def _prepare(self, request: Request) -> Prepared:
+        ids = self._prompt(request)
+        if len(ids) + request.max_tokens > self.card.context_tokens:
+            raise BadInput(
+                f"A prompt of {len(ids)} tokens and an answer of up to {request.max_tokens} do not fit the "
+                f"model's context of {self.card.context_tokens}. Lower SLUICE_CHUNK_TOKENS or split the schema."
+            )
+        return Prepared(request, ids, self._grammars.compile(request.grammar))
 
     def _prompt(self, request: Request) -> list[int]:
         """Special tokens go in by id, everything else as plain text."""
@@ -81,36 +105,48 @@ class TransformersEngine:
         return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
 
     @torch.inference_mode()
-    def _run(self, requests: Sequence[Request]) -> Sequence[Outcome]:
-        prompts = [self._prompt(request) for request in requests]
-        padded = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
+    def _run(self, batch: Sequence[Prepared]) -> Sequence[Outcome]:
+        padded = self._tokenizer.pad({"input_ids": [each.ids for each in batch]}, return_tensors="pt")
+        padded = padded.to(self._model.device)
         width = padded["input_ids"].shape[1]
-        chosen = _Chosen()
+        # A batch that failed runs again one by one, and a matcher has moved on by then.
+        matchers = [each.matcher and each.matcher.deep_copy() for each in batch]
+        guide = Guide(matchers, [self._distinct(each) for each in batch], width=width)
         try:
             output = self._model.generate(
                 **padded,
                 do_sample=False,
-                max_new_tokens=max(request.max_tokens for request in requests),
-                logits_processor=[chosen],
-                stopping_criteria=[_RowLimits(requests, width)],
+                max_new_tokens=max(each.max_tokens for each in batch),
+                logits_processor=[guide],
+                stopping_criteria=[_RowLimits([each.request for each in batch], width)],
             )
         except torch.OutOfMemoryError as exc:
             torch.cuda.empty_cache()
             raise BadInput("The batch does not fit the device's memory. Lower SLUICE_BATCH_TOKENS.") from exc
         except torch.AcceleratorError as exc:
             raise EngineDead(f"The device failed: {exc}") from exc
-        rows = zip(requests, prompts, output[:, width:].tolist(), chosen.logprobs(), strict=True)
-        return [self._completion(request, len(prompt), ids, logprobs) for request, prompt, ids, logprobs in rows]
+        rows = zip(batch, output[:, width:].tolist(), guide.logprobs(), strict=True)
+        completions = [self._completion(each, ids, logprobs) for each, ids, logprobs in rows]
+        return [
+            replace(each, is_whole=False) if is_outgrown else each
+            for each, is_outgrown in zip(completions, guide.outgrown(), strict=True)
+        ]
 
-    def _completion(self, request: Request, prompt_tokens: int, ids: list[int], logprobs: list[float]) -> Completion:
+    def _distinct(self, prepared: Prepared) -> Distinct | None:
+        if prepared.matcher is None or not prepared.request.is_distinct:
+            return None
+        stream = DecodeStream(skip_special_tokens=True)
+        return Distinct(self._texts, functools.partial(stream.step, self._tokenizer.backend_tokenizer))
+
+    def _completion(self, prepared: Prepared, ids: list[int], logprobs: list[float]) -> Completion:
         end = self._tokenizer.eos_token_id
-        is_whole = end in ids[: request.max_tokens]
-        length = ids.index(end) if is_whole else min(len(ids), request.max_tokens)
+        is_whole = end in ids[: prepared.max_tokens]
+        length = ids.index(end) if is_whole else min(len(ids), prepared.max_tokens)
         stream = DecodeStream(skip_special_tokens=True)
         backend = self._tokenizer.backend_tokenizer
         pairs = zip(ids[:length], logprobs, strict=False)
         tokens = tuple(Token(stream.step(backend, each) or "", logprob) for each, logprob in pairs)
-        return Completion("".join(token.text for token in tokens), tokens, is_whole, prompt_tokens)
+        return Completion("".join(token.text for token in tokens), tokens, is_whole, len(prepared.ids))
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -141,23 +177,9 @@ def _card(folder: Path, context_tokens: int) -> ModelCard:
         context_tokens=context_tokens,
         chunk_tokens=int(advice.get("chunk_tokens", context_tokens * CHUNK_SHARE)),
         answer_tokens=int(advice.get("answer_tokens", context_tokens * (1 - CHUNK_SHARE) / 2)),
+        decoding=advice.get("decoding", "free"),
+        decodings=frozenset({"free", "json", "grounded"}),
     )
-
-
-class _Chosen(LogitsProcessor):  # type: ignore[misc]
-    """Notes the log-probability of the token that greedy decoding takes, instead of keeping all the logits."""
-
-    def __init__(self) -> None:
-        self._steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self._steps.append(scores.float().log_softmax(-1).amax(-1))
-        return scores
-
-    def logprobs(self) -> list[list[float]]:
-        """[sequences][tokens], natural logarithms."""
-        rows: list[list[float]] = torch.stack(self._steps, 1).tolist()
-        return rows
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def score(engine: Engine, given: Sequence[Case], *, limits: Limits) -> Score:
         document = Document(id="case", text=case.text)
         questions = plan(document, case.schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
         futures = [
-            engine.submit(Request(each.prompt, limits.answer_tokens, case.schema.decoding)) for each in questions
+            engine.submit(Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct))
+            for each in questions
         ]
         running.append((case, questions, futures))
     for case, questions, futures in running:

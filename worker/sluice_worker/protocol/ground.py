@@ -10,6 +10,7 @@ from typing import Literal
 from sluice_worker.protocol.nearly import near_matches
 from sluice_worker.protocol.normal import Normal, normal
 from sluice_worker.protocol.sentence import sentence_ends
+from sluice_worker.protocol.word import is_inside_word
 
 Found = Literal["exact", "normalised", "fuzzy"]
 
@@ -141,7 +142,7 @@ class Grounder:
         return gap + _FAR if self._crosses_sentences(first.start, second.end) else gap
 
     def _is_word(self, place: Place) -> bool:
-        return not (_is_inside_word(self.text, place.start) or _is_inside_word(self.text, place.end))
+        return not (is_inside_word(self.text, place.start) or is_inside_word(self.text, place.end))
 
 
 class _Lookup:
@@ -193,13 +194,3 @@ def _around(places: Sequence[Place], anchor: Place) -> Sequence[Place]:
     """The places that can be nearest to `anchor`, of places in order that do not overlap each other."""
     after = bisect_left(places, anchor.start, key=lambda place: place.start)
     return places[max(0, after - 2) : after + 3]
-
-
-def _is_inside_word(text: str, position: int) -> bool:
-    return 0 < position < len(text) and _is_spaced(text[position - 1]) and _is_spaced(text[position])
-
-
-def _is_spaced(char: str) -> bool:
-    """Whether `char` is of a script that puts spaces between its words (letters and digits up to Georgian's block
-    and of the extensions of Latin and Greek, full-width ones included)."""
-    return char.isalnum() and (char < "\u0e00" or "\u1e00" <= char <= "\u1fff" or "\uff10" <= char <= "\uff5a")

@@ -1,9 +1,8 @@
 """Saves and restores a training run without pickle: tensors as safetensors, the rest as JSON."""
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import orjson
 import torch
@@ -11,13 +10,19 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-if TYPE_CHECKING:
-    from sluice_worker.training.scratch import Progress
-
 FILE = "checkpoint.safetensors"
 
 
-def save(folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], progress: "Progress") -> None:
+@dataclass(slots=True)
+class Progress:
+    """How far a run is."""
+
+    elapsed_s: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+
+
+def save(folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], progress: Progress) -> None:
     """Replaces the checkpoint in `folder` in one step: a kill leaves the old one or the new one."""
     tensors = {f"model.{name}": each.detach().contiguous() for name, each in model.named_parameters()}
     for i, optimizer in enumerate(optimizers):
@@ -28,17 +33,16 @@ def save(folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Opt
     os.replace(folder / f"{FILE}.new", folder / FILE)
 
 
-def restore(folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]) -> dict[str, Any]:
+def restore(folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]) -> Progress:
     """Loads the checkpoint in `folder`, when there is one, and returns its progress."""
     if not (folder / FILE).is_file():
-        return {}
+        return Progress()
     with safe_open(folder / FILE, framework="pt") as saved:
         names = [*saved.keys()]
         model.load_state_dict({n[6:]: saved.get_tensor(n) for n in names if n.startswith("model.")}, strict=False)
         for i, optimizer in enumerate(optimizers):
             _restore_optimizer(optimizer, {n: saved.get_tensor(n) for n in names if n.startswith(f"optimizer.{i}.")})
-        progress: dict[str, Any] = orjson.loads(saved.metadata()["progress"])
-    return progress
+        return Progress(**orjson.loads(saved.metadata()["progress"]))
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:

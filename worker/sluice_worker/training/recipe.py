@@ -6,6 +6,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from sluice_schemas.errors import Misconfigured
+from sluice_schemas.schema import Decoding
 from sluice_schemas.wire import Strict, describe
 
 RECIPES = Path(__file__).with_name("recipes")
@@ -14,7 +15,7 @@ RECIPES = Path(__file__).with_name("recipes")
 class ModelShape(Strict):
     """The LLaMA to build. Widths are in numbers of coordinates, lengths in tokens.
 
-    `chunk_tokens` and `answer_tokens` go into its config.json as advice to those who serve it.
+    `chunk_tokens`, `answer_tokens` and `decoding` go into its config.json as advice to those who serve it.
     """
 
     vocabulary: int = Field(ge=1000)
@@ -26,6 +27,7 @@ class ModelShape(Strict):
     context: int
     chunk_tokens: int
     answer_tokens: int
+    decoding: Decoding
 
 
 class Recipe(Strict):

@@ -7,7 +7,6 @@ import platform
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -16,6 +15,7 @@ from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from sluice_worker.training import checkpoint, corpus, generator, induction, tokenizer
+from sluice_worker.training.checkpoint import Progress
 from sluice_worker.training.corpus import GENERATED, Source
 from sluice_worker.training.exercise import Examiner, Exercise
 from sluice_worker.training.recipe import ModelShape, Recipe
@@ -33,15 +33,6 @@ JOINED = 0.12
 MAX_GRADIENT_NORM = 1.0
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of mallopt(3)."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a run is: it is saved with every checkpoint."""
-
-    elapsed_s: float = 0.0
-    steps: int = 0
-    tokens: int = 0
 
 
 def sources(recipe: Recipe, data: Path) -> list[Source]:
@@ -97,7 +88,11 @@ def build(shape: ModelShape, vocabulary: PreTrainedTokenizerBase, *, seed: int) 
         eos_token_id=vocabulary.eos_token_id,
         pad_token_id=vocabulary.pad_token_id,
         dtype=torch.float32,
-        sluice={"chunk_tokens": shape.chunk_tokens, "answer_tokens": shape.answer_tokens},
+        sluice={
+            "chunk_tokens": shape.chunk_tokens,
+            "answer_tokens": shape.answer_tokens,
+            "decoding": shape.decoding,
+        },
     )
     model = LlamaForCausalLM(config)
     induction.start(model, seed=seed)
@@ -112,7 +107,7 @@ def train(recipe: Recipe, *, data: Path, out: Path) -> Progress:
     vocabulary = _tokenizer(mixture, recipe, out)
     model = build(recipe.model, vocabulary, seed=recipe.seed)
     optimizers = _optimizers(model, recipe)
-    progress = Progress(**checkpoint.restore(out, model, optimizers))
+    progress = checkpoint.restore(out, model, optimizers)
     draw.seed(recipe.seed + progress.steps)
     drawn = (encode(exercise, vocabulary) for exercise in exercises(mixture, recipe, draw))
     _run(model, optimizers, batches(drawn, recipe, draw), recipe, progress, out)
