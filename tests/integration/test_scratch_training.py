@@ -50,8 +50,8 @@ class Run:
 
     out: Path
     data: Path
-    killed_at: scratch.Progress
-    ended_at: scratch.Progress
+    killed_at: checkpoint.Progress
+    ended_at: checkpoint.Progress
     output: str
 
 
@@ -100,9 +100,9 @@ def _await(path: Path, process: "subprocess.Popen[str]") -> None:
     pytest.fail("no checkpoint in 90 s")
 
 
-def _progress(out: Path) -> scratch.Progress:
+def _progress(out: Path) -> checkpoint.Progress:
     with safe_open(out / FILE, framework="pt") as saved:
-        return scratch.Progress(**orjson.loads(saved.metadata()["progress"]))
+        return checkpoint.Progress(**orjson.loads(saved.metadata()["progress"]))
 
 
 def test_a_killed_run_goes_on_with_its_steps(run: Run) -> None:
@@ -160,7 +160,7 @@ def test_restoring_brings_back_weights_and_optimizers(run: Run) -> None:
     model = scratch.build(recipe.model, vocabulary, seed=recipe.seed)
     optimizers = scratch._optimizers(model, recipe)
     restored = checkpoint.restore(run.out, model, optimizers)
-    assert restored["steps"] == run.ended_at.steps
+    assert restored.steps == run.ended_at.steps
     with safe_open(run.out / FILE, framework="pt") as saved:
         for name, tensor in model.named_parameters():
             assert torch.equal(tensor, saved.get_tensor(f"model.{name}")), name

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sluice_schemas import errors
 from sluice_schemas.document import MAX_METADATA_BYTES, MAX_TEXT_BYTES, Document
 from sluice_schemas.errors import BadInput, SluiceError, UnknownVersion
 from sluice_schemas.event import Event
@@ -369,8 +370,6 @@ def test_an_event_does_not_contradict_its_job(change: dict[str, Any]) -> None:
 
 
 def test_every_error_says_something_by_itself() -> None:
-    kinds = [SluiceError]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SluiceError)]
     assert len(kinds) >= 12
     assert all(str(kind()).endswith(".") and str(kind("why")) == "why" for kind in kinds)

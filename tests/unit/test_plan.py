@@ -117,7 +117,7 @@ def _wide() -> ExtractionSchema:
 def test_a_decoding_level_that_the_engine_lacks() -> None:
     with pytest.raises(Misconfigured, match=r"a@1 asks for 'grounded' decoding; this worker's engine has free\."):
         questions("Bob.", ner(decoding="grounded"))
-    able = ModelCard("m", 3000, 300, 200, frozenset({"free", "grounded"}))
+    able = ModelCard("m", 3000, 300, 200, decodings=frozenset({"free", "grounded"}))
     assert questions("Bob.", ner(decoding="grounded"), card=able)
 
 
