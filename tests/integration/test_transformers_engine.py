@@ -4,7 +4,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from pathlib import Path
 
@@ -15,8 +15,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
+from sluice_worker.engine.microbatch import Outcome
 from sluice_worker.engine.request import Completion, Request
-from sluice_worker.engine.transformers_engine import TransformersEngine
+from sluice_worker.engine.transformers_engine import Prepared, TransformersEngine
 from sluice_worker.protocol.instruction import build
 from sluice_worker.protocol.prompt import Prompt, render
 from sluice_worker.protocol.templates import Special
@@ -61,9 +62,14 @@ def test_the_card_tells_the_models_own_advice(engine: TransformersEngine) -> Non
     assert (card.context_tokens, card.chunk_tokens, card.answer_tokens) == (1024, 200, 24)
 
 
+def together(engine: TransformersEngine, requests: Sequence[Request]) -> Sequence[Outcome]:
+    """Outcomes of requests that run as one batch."""
+    return engine._run([engine._prepare(each) for each in requests])
+
+
 def test_an_answer_is_the_same_alone_and_in_a_batch(engine: TransformersEngine) -> None:
     alone = [answer(engine, request(text)) for text in TEXTS]
-    batched = engine._run([request(text) for text in TEXTS])
+    batched = together(engine, [request(text) for text in TEXTS])
     for one, other in zip(alone, batched, strict=True):
         assert isinstance(other, Completion)
         assert one.text == other.text
@@ -73,7 +79,7 @@ def test_an_answer_is_the_same_alone_and_in_a_batch(engine: TransformersEngine) 
 
 def test_each_request_of_a_batch_has_its_own_limit(engine: TransformersEngine) -> None:
     limits = [3, 17, 1, 8]
-    outcomes = engine._run([request(text, limit) for text, limit in zip(TEXTS, limits, strict=True)])
+    outcomes = together(engine, [request(text, limit) for text, limit in zip(TEXTS, limits, strict=True)])
     completions = [each for each in outcomes if isinstance(each, Completion)]
     assert [each.completion_tokens for each in completions] == limits
     assert not any(each.is_whole for each in completions)
@@ -122,7 +128,7 @@ def test_an_answer_that_the_model_ends_is_whole_and_without_the_end(ending: tupl
     engine, before = ending
     given = answer(engine, request(TEXTS[0]))
     assert (given.text, given.is_whole) == (before, True)
-    first = engine._run([request(TEXTS[0]), request(TEXTS[3], 20)])[0]
+    first = together(engine, [request(TEXTS[0]), request(TEXTS[3], 20)])[0]
     assert isinstance(first, Completion)
     assert (first.text, first.is_whole) == (before, True)
 
@@ -171,7 +177,7 @@ def test_text_comes_back_from_its_tokens_character_by_character(engine: Transfor
     text = '{"人物": ["张三😀", "👩‍👩‍👧 é \u0301 𠮷野家", "\\n"]}'
     ids = engine._encode(text)
     logprobs = [-0.5] * len(ids)
-    given = engine._completion(Request(Prompt(("x",)), 500), 1, ids, logprobs)
+    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1], None), ids, logprobs)
     assert given.text == text == engine._tokenizer.decode(ids)
     assert "".join(each.text for each in given.tokens) == text
     assert given.completion_tokens == len(ids)
@@ -180,7 +186,7 @@ def test_text_comes_back_from_its_tokens_character_by_character(engine: Transfor
 
 def test_an_answer_that_ends_within_a_character_loses_only_that_one(engine: TransformersEngine) -> None:
     ids = engine._encode("张三😀")
-    given = engine._completion(Request(Prompt(("x",)), 500), 1, ids[:-1], [-0.5] * (len(ids) - 1))
+    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1], None), ids[:-1], [-0.5] * (len(ids) - 1))
     assert given.text == "张三"
 
 
