@@ -32,7 +32,10 @@ WEBHOOKS_S = 30.0
     help="Results, the page and all logs.",
 )
 def demo(folder: Path) -> None:
-    """See it work: a Redis, a worker, webhooks and 45 documents, then a page."""
+    """See it work: 45 documents through the whole system.
+
+    A Redis, a worker and signed webhooks start on this machine and stop at the end; then there is a page to look at.
+    """
     configure("WARNING")
     stack.end_like_interrupt()
     folder = folder.resolve()

@@ -18,7 +18,9 @@ PACKAGES = ("sluice-ke", "celery", "kombu", "redis", "torch", "transformers")
 
 @click.command()
 def doctor() -> None:
-    """Check Redis, model, device and versions; say what to do about each fault.
+    """Check what a worker needs; say what to do.
+
+    Settings, Redis, model, device and versions, one line each.
 
     Exit codes: 0 all well, 1 something must be done.
     """

@@ -17,9 +17,9 @@ from sluice_worker.settings import Settings
 @click.argument("file", type=click.File("rb"))
 @click.option("--schema", "ref", required=True, help="A shipped schema (id@version), or a YAML file.")
 def extract(file: BinaryIO, ref: str) -> None:
-    """Extract from a text FILE (- for standard input) and print the result as JSON.
+    """Try a schema on one text, without a queue.
 
-    No queue is used and nothing is kept.
+    FILE is a text, - standard input; the result is printed as JSON. No queue is used and nothing is kept.
     """
     schema = _schema(ref)
     document = Document.of({"id": Path(file.name).name, "text": _text(file.read())})

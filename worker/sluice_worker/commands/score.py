@@ -22,9 +22,9 @@ TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
 )
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Also write the figures here.")
 def score(data: Path, split: str, limit: int, target: Path | None) -> None:
-    """Score the model on data sets: strict micro-F1 by set, every label asked.
+    """Score the model on annotated data sets.
 
-    Answers are read leniently, as in service; the share that had to be thrown away is shown.
+    Strict micro-F1 by set, every label asked. Answers are read leniently, as in service; the share that had to be thrown away is shown.
     """
     settings = Settings.read()
     from sluice_worker.engine import load
