@@ -24,7 +24,8 @@ TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
 def score(data: Path, split: str, limit: int, target: Path | None) -> None:
     """Score the model on annotated data sets.
 
-    Strict micro-F1 by set, every label asked. Answers are read leniently, as in service; the share that had to be thrown away is shown.
+    Strict micro-F1 by set, every label asked. Answers are read leniently, as in service; how many could not be read at
+    all is shown.
     """
     settings = Settings.read()
     from sluice_worker.engine import load
