@@ -106,9 +106,12 @@ def _start(role: str, folder: Path, environment: Mapping[str, str]) -> Child:
 def _await(child: Child, folder: Path) -> None:
     deadline = time.monotonic() + READY_S
     while not (folder / f"{child.name}.ready").exists():
-        if child.process.poll() is not None or time.monotonic() > deadline:
-            said = (folder / f"{child.name}.log").read_text(errors="replace").strip().splitlines()
-            raise Unavailable(f"The {child.name} process did not start: {said[-1] if said else 'it said nothing'}")
+        ended = child.process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            log_file = folder / f"{child.name}.log"
+            said = log_file.read_text(errors="replace").strip().splitlines() or ["(nothing)"]
+            fault = "ended before it was ready" if ended else f"was not ready after {READY_S:.0f} s"
+            raise Unavailable(f"The {child.name} process {fault}. The last line of {log_file}: {said[-1]}")
         time.sleep(0.05)
 
 
