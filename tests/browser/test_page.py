@@ -15,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
+
 from sluice_producer.view.page import render
 from sluice_schemas.extraction import Argument, EventMention, Extraction, Mention, Problem, Relation, Span
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-from ledger_contract import extraction, order
+from ledger_stage import extraction, order
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from ledger_contract import extraction, order
+from ledger_stage import extraction, order
 from redis import Redis
 from sluice_processes import started, until
 

@@ -40,7 +40,7 @@ def extract_worker(url: str, heard: list[str]) -> Iterator[Celery]:
         broker_connection_retry_on_startup=True,
     )
 
-    @app.task(name=EXTRACT_TASK, shared=False)
+    @app.task(name=EXTRACT_TASK, shared=False)  # type: ignore[untyped-decorator]
     def extract(job_id: str) -> None:
         heard.append(job_id)
 

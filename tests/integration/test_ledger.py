@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_contract import HALF_S, OVER_S, QUICK, LedgerContract, Stage, extraction, order, schema
+from ledger_contract import LedgerContract
+from ledger_stage import HALF_S, OVER_S, QUICK, Stage, extraction, order, schema
 from redis import Redis
 from redis.exceptions import ConnectionError
 from redis_server import RedisServer
+from sweep_contract import SweepContract
 
 from sluice_producer.ledger import RedisLedger as Producer
 from sluice_schemas.errors import Full, Lost, Misconfigured, SluiceError, Unavailable
@@ -30,7 +32,7 @@ def stage(redis: Redis, redis_url: str) -> Stage:
     return stage_on(connect(redis_url))
 
 
-class TestRedisLedger(LedgerContract):
+class TestRedisLedger(LedgerContract, SweepContract):
     """Every behaviour of the contract; `stage` above is the real thing."""
 
 
@@ -40,6 +42,7 @@ class TestLostReply:
     @pytest.mark.parametrize("method", ["accept", "claim", "commit", "fail", "release", "claim_delivery", "delivered"])
     def test_second_asking_gets_the_first_answer(self, redis: Redis, redis_url: str, method: str) -> None:
         client = Forgetful.from_url(redis_url)
+        assert isinstance(client, Forgetful)
         stage = stage_on(client)
         claim = stage.claimed(endpoints=("kb",))
         client.forget_next = method in ("accept", "commit", "fail", "release")
@@ -79,7 +82,7 @@ class Forgetful(Redis):
     forget_next = False
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        answer = super().execute_command(*args, **options)
+        answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self.forget_next and args[0] == "EVALSHA":
             self.forget_next = False
             raise ConnectionError("the reply was lost")
@@ -96,7 +99,7 @@ def test_refused_commit_writes_nothing(stage: Stage, redis: Redis) -> None:
     assert dump(redis) == before
 
 
-def dump(redis: Redis) -> dict[bytes, bytes]:
+def dump(redis: Redis) -> dict[bytes, bytes | None]:
     # The sweeper's lock goes by itself within a millisecond.
     return {key: redis.dump(key) for key in redis.scan_iter() if key != b"{sluice}:sweeping"}
 
@@ -269,7 +272,8 @@ def told(stage: Stage, story: Story, action: str, n: int) -> object:
 
 
 def act(stage: Stage, story: Story, action: str, n: int) -> object:
-    job_id, claim, answer = story.ids.get(n, "0" * 32), story.claims.get(n), None
+    job_id, claim = story.ids.get(n, "0" * 32), story.claims.get(n)
+    answer: object = None
     match action:
         case "submit":
             story.ids[n] = stage.producer.accept(order(key=str(n), endpoints=("kb",))).id

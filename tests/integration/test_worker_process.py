@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from ledger_contract import order
+from ledger_stage import order
 from redis import Redis
 from redis_server import RedisServer
 from sluice_processes import Running, started, until

@@ -3,11 +3,11 @@
 import hashlib
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from client_stage import NEWS, TEXT, Stage, own_schema
 
 import sluice_producer
 from sluice_producer import (
@@ -15,7 +15,6 @@ from sluice_producer import (
     Conflict,
     Document,
     Extraction,
-    ExtractionSchema,
     Full,
     Job,
     JobFailed,
@@ -24,59 +23,18 @@ from sluice_producer import (
     Order,
     Sluice,
     SluiceError,
-    StillRunning,
     Unavailable,
 )
 from sluice_producer.testing import empty, fake_sluice
-from sluice_producer.watch import Watch
 from sluice_schemas import shelf
 from sluice_schemas.errors import BadOutput
-from sluice_schemas.ledger import Claim, Limits, MemoryLedger
-from sluice_schemas.queues import EXTRACT_QUEUES, SilentDoorbell
-from sluice_schemas.schema import Type
-
-NEWS = "news/entities-en@1"
-TEXT = "Anna works in Kyiv."
-
-
-class Turn:
-    """A clock that a test turns."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Stage:
-    """A client whose jobs stay queued until the test plays the worker."""
-
-    def __init__(self, ledger: MemoryLedger | None = None) -> None:
-        self.clock = Turn()
-        self.ledger = ledger or MemoryLedger(clock=self.clock)
-        self.bell = SilentDoorbell()
-        self.client = Sluice(ledger=self.ledger, doorbell=self.bell)
-
-    def submit(self, text: str = TEXT, **options: Any) -> Job:
-        return self.client.submit(text, schema=NEWS, **options)
-
-    def claim(self, job_id: str) -> Claim:
-        claim = self.ledger.claim(job_id, "w")
-        assert claim is not None
-        return claim
-
-    def commit(self, job_id: str) -> None:
-        claim = self.claim(job_id)
-        self.ledger.commit(claim, empty(claim))
+from sluice_schemas.ledger import Claim, MemoryLedger
+from sluice_schemas.queues import EXTRACT_QUEUES
 
 
 @pytest.fixture
 def stage() -> Stage:
     return Stage()
-
-
-def own_schema(version: int = 1, name: str = "person") -> ExtractionSchema:
-    return ExtractionSchema(id="house/own", version=version, task="NER", language="en", types=(Type(name=name),))
 
 
 def test_all_names_are_exported_and_no_other() -> None:
@@ -286,107 +244,6 @@ class TestSubmitMany:
         stream = stage.client.submit_many(endless(), schema=NEWS)
         assert [next(stream)[0], next(stream)[0]] == ["text 0", "text 1"]
         assert taken == [0, 1]
-
-
-class TestResult:
-    def test_waits_for_the_end(self, stage: Stage) -> None:
-        job = stage.submit()
-        threading.Timer(0.05, stage.commit, [job.id]).start()
-        assert stage.client.result(job.id, timeout_s=5).job_id == job.id
-
-    def test_time_is_over_but_the_job_goes_on(self, stage: Stage) -> None:
-        job = stage.submit()
-        with pytest.raises(StillRunning, match="goes on") as caught:
-            stage.client.result(job.id, timeout_s=0.05)
-        assert isinstance(caught.value, TimeoutError)
-        assert stage.client.job(job.id).state == "queued"
-
-    def test_no_time_to_wait_is_one_look(self, stage: Stage) -> None:
-        job = stage.submit()
-        stage.commit(job.id)
-        assert stage.client.result(job.id, timeout_s=0).job_id == job.id
-
-    def test_dead(self, stage: Stage) -> None:
-        job = stage.submit()
-        stage.ledger.fail(stage.claim(job.id), "the model fell over", final=True)
-        with pytest.raises(JobFailed, match="is dead: the model fell over") as caught:
-            stage.client.result(job.id)
-        assert caught.value.job.state == "dead"
-
-    def test_cancelled(self, stage: Stage) -> None:
-        job = stage.submit()
-        assert stage.client.cancel(job.id).state == "cancelled"
-        with pytest.raises(JobFailed, match="is cancelled"):
-            stage.client.result(job.id)
-
-    def test_expired(self, stage: Stage) -> None:
-        job = stage.submit(timeout_s=10)
-        stage.clock.now += 11
-        stage.ledger.sweep()
-        with pytest.raises(JobFailed, match="is expired: The deadline passed"):
-            stage.client.result(job.id)
-
-    def test_unknown_job(self, stage: Stage) -> None:
-        for ask in (stage.client.job, stage.client.result, stage.client.cancel):
-            with pytest.raises(NotFound, match="never given out"):
-                ask("0" * 32)
-
-    def test_result_whose_time_to_live_is_over(self, stage: Stage) -> None:
-        job = stage.submit()
-        stage.commit(job.id)
-        stage.clock.now += Limits().retention_s + 1
-        with pytest.raises(NotFound, match="time to live is over"):
-            stage.client.result(job.id)
-        assert [type(outcome) for _, outcome in stage.client.results([job.id])] == [NotFound]
-
-    def test_many_come_as_they_end_each_with_its_own_fate(self, stage: Stage) -> None:
-        good, bad, slow = (stage.submit(f"text {n}").id for n in range(3))
-        stage.commit(good)
-        stage.client.cancel(bad)
-        found = dict(stage.client.results([good, bad, slow, "unknown", good], timeout_s=0.05))
-        kinds = {good: Extraction, bad: JobFailed, "unknown": NotFound, slow: StillRunning}
-        assert {job_id: type(outcome) for job_id, outcome in found.items()} == kinds
-
-    def test_waiting_asks_seldom(self) -> None:
-        ledger = Counting()
-        job = Stage(ledger).submit()
-        with pytest.raises(StillRunning):
-            Sluice(ledger=ledger, doorbell=SilentDoorbell()).result(job.id, timeout_s=1)
-        # 10 ms apart at first, then a tenth of the time waited: about 35 looks, where 10 ms throughout makes 100.
-        assert 5 < ledger.looks < 60
-
-
-class TestWatch:
-    def test_weighs_what_is_in_flight(self, stage: Stage) -> None:
-        watch: Watch[str] = Watch(stage.client.job)
-        jobs = [stage.submit(f"text {n}").id for n in range(2)]
-        for job_id, weight in zip([*jobs, jobs[0]], (5, 7, 11), strict=True):
-            watch.add(job_id, job_id, weight=weight)
-        stage.commit(jobs[0])
-        assert [item for item, _ in watch.wait()] == [jobs[0], jobs[0]]
-        assert (watch.weight, len(watch), [*watch]) == (7, 1, [jobs[1]])
-
-    def test_looks_once_more_when_the_time_is_over(self, stage: Stage) -> None:
-        job, began = stage.submit(), time.monotonic()
-        watch: Watch[None] = Watch(lambda job_id: slowly(stage.client.job, job_id))
-        watch.add(job.id, None)
-        watch.ended()  # it took 0.05 s, so that the next look is due in half a second
-        stage.commit(job.id)
-        assert len(watch.wait(until=time.monotonic() + 0.05)) == 1
-        assert time.monotonic() - began < 0.4
-
-
-def slowly(look: Callable[[str], Job], job_id: str) -> Job:
-    time.sleep(0.05)
-    return look(job_id)
-
-
-class Counting(MemoryLedger):
-    looks = 0
-
-    def job(self, job_id: str) -> Job:
-        self.looks += 1
-        return super().job(job_id)
 
 
 class TestSchemas:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_schemas import errors
 from sluice_schemas.document import MAX_METADATA_BYTES, MAX_TEXT_BYTES, Document
 from sluice_schemas.errors import BadInput, SluiceError, UnknownVersion

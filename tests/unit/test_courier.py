@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 import structlog
-from ledger_contract import extraction, order
+from ledger_stage import extraction, order
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 

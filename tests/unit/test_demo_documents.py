@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from sluice_schemas import shelf
 from sluice_schemas.document import Document
 from sluice_schemas.schema import ExtractionSchema, Task

@@ -7,6 +7,7 @@ from typing import Any
 import golden_vectors
 import pytest
 from golden_vectors import CHECKS, OWN, Vector
+
 from sluice_worker.protocol.document_id import document_id
 from sluice_worker.protocol.instruction import build
 from sluice_worker.protocol.merge import merge

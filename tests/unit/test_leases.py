@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import structlog
-from ledger_contract import extraction, order
+from ledger_stage import extraction, order
 
 from sluice_schemas.errors import Misconfigured, Unavailable
 from sluice_schemas.ledger import Claim, MemoryLedger

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_contract import QUICK, LedgerContract, Stage, extraction
+from ledger_contract import LedgerContract
+from ledger_stage import QUICK, Stage, extraction
+from sweep_contract import SweepContract
 
 from sluice_schemas.errors import Lost, NotFound
 from sluice_schemas.ledger import Claim, MemoryLedger, keys
@@ -32,7 +34,7 @@ def a_stage() -> Stage:
     return Stage(ledger, ledger, clock.wait)
 
 
-class TestMemoryLedger(LedgerContract):
+class TestMemoryLedger(LedgerContract, SweepContract):
     @pytest.fixture
     def stage(self) -> Stage:
         return a_stage()

@@ -118,7 +118,7 @@ def picky(requests: Sequence[Request]) -> list[Outcome]:
     return echo(requests)
 
 
-def together(run: MicroBatcher, texts: Sequence[str]) -> list["Future[Completion]"]:
+def together(run: MicroBatcher[Request], texts: Sequence[str]) -> list["Future[Completion]"]:
     futures = [run.submit(request(text), prompt_tokens=1) for text in texts]
     wait(futures, timeout=10)
     return futures
@@ -134,13 +134,15 @@ def test_of_a_batch_that_fails_as_a_whole_only_the_bad_one_fails() -> None:
 
 
 def test_outcomes_that_are_errors_fail_their_own_request() -> None:
-    batcher = MicroBatcher(lambda requests: [BadInput("no") for _ in requests], budget_tokens=BUDGET)
+    batcher: MicroBatcher[Request] = MicroBatcher(
+        lambda requests: [BadInput("no") for _ in requests], budget_tokens=BUDGET
+    )
     with pytest.raises(BadInput, match="no"):
         batcher.submit(request("a"), prompt_tokens=1).result(timeout=10)
 
 
 def test_an_engine_that_gives_too_few_answers_leaves_nobody_waiting() -> None:
-    batcher = MicroBatcher(lambda requests: [], budget_tokens=BUDGET)
+    batcher: MicroBatcher[Request] = MicroBatcher(lambda requests: [], budget_tokens=BUDGET)
     for text in "ab":
         with pytest.raises(RuntimeError, match="0 answers to 1"):
             batcher.submit(request(text), prompt_tokens=1).result(timeout=10)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_schemas.errors import BadInput
 from sluice_worker.protocol.chunk import Chunk, chunk
 from sluice_worker.protocol.cluster import MAX_CLUSTER, joins

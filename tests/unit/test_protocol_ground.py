@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_worker.protocol.ground import Grounder, Place
 from sluice_worker.protocol.nearly import MIN_RATIO, closest
 from sluice_worker.protocol.normal import normal

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_worker.protocol.merge import merge
 from sluice_worker.protocol.records import EntityRecord, EventRecord, NodeRecord, Record, RelationRecord, label_of
 from sluice_worker.protocol.split import split

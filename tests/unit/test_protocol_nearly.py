@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_worker.protocol.nearly import closest, near_matches
 
 WORDS = st.text(alphabet="abc1", max_size=12)

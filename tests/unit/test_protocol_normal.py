@@ -4,6 +4,7 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_worker.protocol.normal import normal
 
 TEXTS = st.text(max_size=40) | st.text(

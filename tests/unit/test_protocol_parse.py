@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_schemas.schema import Task
 from sluice_worker.protocol.parse import Parsed, parse, parse_strict
 from sluice_worker.protocol.records import (

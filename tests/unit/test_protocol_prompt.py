@@ -1,6 +1,7 @@
 """The three published forms of OneKE's prompt; the other templates are compared with recorded ones."""
 
 import pytest
+
 from sluice_schemas.errors import Misconfigured
 from sluice_worker.protocol.prompt import FORMS, render
 from sluice_worker.protocol.templates import Special

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sluice_worker.protocol.repair import MAX_DEPTH, Repaired, repair
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=8)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+
 from sluice_schemas import shelf
 from sluice_schemas.errors import BadInput, NotFound
 from sluice_schemas.schema import SPLIT_NUM, ExtractionSchema, Task

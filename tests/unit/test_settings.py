@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from click.testing import CliRunner
 
 from sluice_schemas.errors import Misconfigured
+from sluice_worker.commands.doctor import doctor
 from sluice_worker.settings import Settings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -31,11 +33,30 @@ def test_values_come_from_the_environment(environment: pytest.MonkeyPatch) -> No
     assert settings.endpoints["kb"].url == "https://kb.example/hook"
 
 
-@pytest.mark.parametrize("name", ["SLUICE_THREAD", "SLUICE_X", "SLUICE_threads"])
-def test_a_name_nobody_knows_is_an_error(environment: pytest.MonkeyPatch, name: str) -> None:
-    environment.setenv(name, "1")
-    with pytest.raises(Misconfigured, match=rf"No such setting: {name}\. Known are .*SLUICE_THREADS"):
+LISTED = r"`sluice doctor --help` lists them all\."
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["SLUICE_THREAD"], rf"SLUICE_THREAD\. Did you mean SLUICE_THREADS\? {LISTED}"),  # a slip
+        (["SLUICE_threads"], rf"SLUICE_threads\. Did you mean SLUICE_THREADS\? {LISTED}"),  # in small letters
+        (["SLUICE_QQ"], rf"SLUICE_QQ\. {LISTED}"),  # like none
+        (["SLUICE_MODELL", "SLUICE_QQ"], rf"SLUICE_MODELL, SLUICE_QQ\. Did you mean SLUICE_MODEL\? {LISTED}"),
+    ],
+)
+def test_a_name_nobody_knows_is_an_error(environment: pytest.MonkeyPatch, names: list[str], said: str) -> None:
+    for name in names:
+        environment.setenv(name, "1")
+    with pytest.raises(Misconfigured, match=rf"^No such setting: {said}$"):
         Settings.read()
+
+
+def test_the_doctors_help_lists_every_setting() -> None:
+    shown = CliRunner().invoke(doctor, ["--help"]).output
+    for name in ("SLUICE_REDIS_URL", "SLUICE_LOG_LEVEL", "SLUICE_SECRET_<ENDPOINT>"):
+        assert name in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_the_secrets_and_the_tests_own_variable_are_no_settings(environment: pytest.MonkeyPatch) -> None:

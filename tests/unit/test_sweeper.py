@@ -3,7 +3,7 @@
 import threading
 
 import structlog
-from ledger_contract import order
+from ledger_stage import order
 
 from sluice_schemas.errors import Misconfigured, Unavailable
 from sluice_schemas.ledger import Limits, MemoryLedger, Swept

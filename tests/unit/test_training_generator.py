@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sluice_worker.training.generator import Language, generate, inventory, templates
 from sluice_worker.training.names import Namer
 from sluice_worker.training.phrases import expand_macros, parse

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+
 from sluice_producer.view import table
 from sluice_producer.view.command import view
 from sluice_producer.view.findings import tally

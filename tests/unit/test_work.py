@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 import structlog
-from ledger_contract import extraction, order, schema
+from ledger_stage import extraction, order, schema
 
 from sluice_schemas.errors import BadOutput, EngineDead, NotFound, Unavailable
 from sluice_schemas.extraction import Extraction

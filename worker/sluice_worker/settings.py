@@ -1,6 +1,8 @@
 """Every setting of the worker side: read once at start from the environment, checked, then passed down."""
 
+import difflib
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -57,9 +59,9 @@ class Settings(BaseSettings):
     def read(cls) -> Self:
         """Settings from the environment. Raises `Misconfigured` for a wrong value and for a name nobody knows."""
         given = {name for name in os.environ if name.startswith(PREFIX) and not name.startswith(SECRET_PREFIX)}
-        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        if unknown := sorted(given - known - FOREIGN):
-            raise Misconfigured(f"No such setting: {', '.join(unknown)}. Known are {', '.join(sorted(known))}.")
+        known = cls.names()
+        if unknown := sorted(given.difference(known) - FOREIGN):
+            raise Misconfigured(f"No such setting: {', '.join(unknown)}. {_advice(unknown, known)}")
         try:
             return cls()
         except ValidationError as exc:
@@ -67,9 +69,23 @@ class Settings(BaseSettings):
         except SettingsError as exc:  # a value that should be JSON and is not; the message holds no value
             raise Misconfigured(f"{exc}. Write it as JSON.") from exc
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """The environment variables that are read, the secrets of endpoints aside."""
+        return [f"{PREFIX}{name.upper()}" for name in cls.model_fields]
+
     def secret(self, endpoint: str) -> SecretStr:
         """The signing secret of an endpoint. Raises `Misconfigured` when it is not in the environment."""
         name = SECRET_PREFIX + endpoint.upper().replace("-", "_")
         if not (value := os.environ.get(name)):
             raise Misconfigured(f"Endpoint {endpoint!r} has no signing secret. Set {name} to a 'whsec_' secret.")
         return SecretStr(value)
+
+
+def _advice(unknown: Iterable[str], known: Sequence[str]) -> str:
+    # Without the prefix, in which all are alike.
+    bare = [name.removeprefix(PREFIX) for name in known]
+    close = (difflib.get_close_matches(name.removeprefix(PREFIX).upper(), bare, n=1) for name in unknown)
+    likely = dict.fromkeys(PREFIX + match for matches in close for match in matches)
+    meant = f"Did you mean {', '.join(likely)}? " if likely else ""
+    return f"{meant}`sluice doctor --help` lists them all."

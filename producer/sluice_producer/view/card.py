@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sluice_schemas.extraction import EventMention, Extraction, Mention, Problem, Relation, Span
-
 from sluice_producer.view.findings import TASK_NAMES, Value, event_values, relation_values, stands_in, tally, values
 from sluice_producer.view.markup import attributes, depths, place, safe
 from sluice_producer.view.segments import Segment, segments
+from sluice_schemas.extraction import EventMention, Extraction, Mention, Problem, Relation, Span
 
 FOLDED_OVER = 3_000
 """Characters of a text that is shown whole; a longer one starts folded."""

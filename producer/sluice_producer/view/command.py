@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 import click
 from rich.console import Console
-from sluice_schemas.errors import BadInput
-from sluice_schemas.extraction import Extraction
 
 from sluice_producer.view import page, table
+from sluice_schemas.errors import BadInput
+from sluice_schemas.extraction import Extraction
 
 
 @dataclass(frozen=True, slots=True)

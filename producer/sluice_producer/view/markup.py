@@ -2,9 +2,8 @@
 
 from html import escape
 
-from sluice_schemas.extraction import Span
-
 from sluice_producer.view.segments import Segment
+from sluice_schemas.extraction import Span
 
 
 def safe(text: str) -> str:

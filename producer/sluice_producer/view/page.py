@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from string import Template
 
-from sluice_schemas.extraction import Extraction
-
 from sluice_producer.view.card import Card, Hues
 from sluice_producer.view.findings import STATUSES, TASK_NAMES, Tally, by_task, tally, values
 from sluice_producer.view.markup import attributes, safe
+from sluice_schemas.extraction import Extraction
 
 COLOURS = 12
 """Hues in the style sheet; labels beyond share them."""

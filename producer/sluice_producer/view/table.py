@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sluice_schemas.extraction import EventMention, Extraction, Relation
 
 from sluice_producer.view.findings import TASK_NAMES, Tally, by_task, tally
+from sluice_schemas.extraction import EventMention, Extraction, Relation
 
 VALUES_SHOWN = 6
 """No terminal has room for more in one line."""

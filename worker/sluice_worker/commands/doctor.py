@@ -16,7 +16,7 @@ from sluice_worker.settings import Settings
 PACKAGES = ("sluice-ke", "celery", "kombu", "redis", "torch", "transformers")
 
 
-@click.command()
+@click.command(epilog=f"Settings, read from the environment: {', '.join(Settings.names())}, SLUICE_SECRET_<ENDPOINT>.")
 def doctor() -> None:
     """Check what a worker needs; say what to do.
 
