@@ -4,7 +4,7 @@ import pytest
 
 from sluice_worker.engine.repetition import Distinct
 
-TEXTS = ['", "', '"], "', '"', "]", ", ", "Ann", "Bo", "b", '"]}', '", "x']
+TEXTS = ['", "', '"], "', '"', "]", ", ", "Ann", "Bo", "b", '"]}', '", "x', '"}, {"', '"}]', "}, ", "}"]
 
 
 def forbidden_after(answer: str) -> set[str]:
@@ -34,7 +34,12 @@ GOES_ON = {'", "', '", "x'}
         ('{"p": ["Ann"], "q": ["Bo", "Ann', set()),
         ('{"p": ["a\\"b", "a\\"b', GOES_ON),  # an escaped quote ends nothing
         ('{"p": ["Ann, Bo", "Ann', set()),  # a comma inside a value
-        ('{"p": [{"head": "Ann", "tail": "Ann', set()),  # objects are no values
+        ('{"p": [{"head": "Ann", "tail": "Ann', set()),  # one value twice in one object
+        ('{"p": [{"head": "Ann", "tail": "Bo"}, {"head": "Ann", "tail": "Bo', {'"}, {"'}),
+        ('{"p": [{"head": "Ann", "tail": "Bo"}, {"head": "Ann", "tail": "Bo"', {"}, "}),
+        ('{"p": [{"head": "Ann", "tail": "Bo"}, {"head": "Ann", "tail": "Bo"}', set(TEXTS) - {"]"}),
+        ('{"p": [{"head": "Ann", "tail": "Bo"}, {"head": "Ann", "tail": "B', set()),  # another object so far
+        ('{"p": [{"head": "Ann", "tail": "Bo"}], "q": [{"head": "Ann", "tail": "Bo', set()),
         ('{"p": ["Ann", "Ann"]', set()),  # it has ended
     ],
 )

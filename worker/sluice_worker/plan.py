@@ -6,13 +6,16 @@ from typing import Any
 
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput, Misconfigured
-from sluice_schemas.schema import Decoding, ExtractionSchema, Type
+from sluice_schemas.schema import Decoding, ExtractionSchema, Task, Type
 from sluice_worker.engine.request import ModelCard
 from sluice_worker.protocol.chunk import Chunk, chunk
 from sluice_worker.protocol.grammar import grammar
 from sluice_worker.protocol.instruction import build, dump, schema_value
 from sluice_worker.protocol.prompt import Prompt, render
 from sluice_worker.protocol.split import split
+
+DISTINCT: frozenset[Task] = frozenset({"NER", "RE", "SPO"})
+"""Tasks whose annotations, and so their answers, hold nothing twice (OneKE's protocol, section 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Limits:
 class Question:
     """One request to the engine: the labels `types` asked of one chunk.
 
-    `is_distinct` says that a right answer names each value of a list once, as those of NER do (protocol section 8).
+    `is_distinct` says that a right answer holds each item of a list once.
     """
 
     chunk: Chunk
@@ -71,7 +74,7 @@ def level_of(schema: ExtractionSchema, card: ModelCard) -> Decoding:
 def _question(schema: ExtractionSchema, types: Sequence[Type], piece: Chunk, level: Decoding) -> Question:
     value = _value(schema, types)
     held = None if level == "free" else grammar(schema.task, value, piece.text, level=level)
-    return Question(piece, types, _prompt(schema, types, piece.text), held, schema.task == "NER")
+    return Question(piece, types, _prompt(schema, types, piece.text), held, schema.task in DISTINCT)
 
 
 def _splits(schema: ExtractionSchema) -> Sequence[Sequence[Type]]:

@@ -1,23 +1,31 @@
-"""Keeps a list of distinct values distinct: small models fall into saying the last one again and again."""
+"""Keeps a list of distinct items distinct: small models fall into saying the last one again and again."""
 
 import re
 from collections.abc import Callable, Sequence
 
 import torch
 
-# The open list at the end of an answer: the items before, the current one, and its closing quote if it is there.
-_LIST = re.compile(r'\[((?:"(?:[^"\\]|\\.)*", )+)"((?:[^"\\]|\\.)*)("?)$')
-_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)", ')
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_OBJECT = rf"\{{(?:{_STRING}|[^{{}}\"])*\}}"
+_ITEM = re.compile(rf"({_STRING}|{_OBJECT}), ")
+# The open list at the end of an answer: the items before, and what there is of the current one.
+_OPEN_STRING = r'"(?:[^"\\]|\\.)*'
+_OPEN_OBJECT = rf'\{{(?:{_STRING}|[^{{}}"])*(?:{_OPEN_STRING})?'
+_LIST = re.compile(rf'\[((?:{_STRING}, )+|(?:{_OBJECT}, )+)({_OPEN_STRING}"?|{_OPEN_OBJECT}\}}?)$')
+_CLOSINGS = ("", '"', '"}', "}")
+"""What may be missing to the end of an item."""
 
 
 class Distinct:
     """Follows one answer. An item that stands in its list already may not be followed by another: the list must end.
 
-    `texts` holds what each token of the vocabulary writes.
+    Items are strings, or objects as those of relations are. `texts` holds what each token of the vocabulary writes.
     """
 
     def __init__(self, texts: Sequence[str], step: Callable[[int], str | None]) -> None:
-        self._goes_on = torch.tensor([text.startswith('",') for text in texts])
+        self._going_on = {
+            closing: torch.tensor([text.startswith(f"{closing},") for text in texts]) for closing in _CLOSINGS
+        }
         self._ends = torch.tensor([text.startswith("]") for text in texts])
         self._step = step
         self._answer = ""
@@ -29,6 +37,10 @@ class Distinct:
     def forbidden(self) -> torch.Tensor | None:
         """[vocabulary], true for tokens that may not come next; None when any may."""
         found = _LIST.search(self._answer)
-        if found is None or found[2] not in _ITEM.findall(found[1]):
+        if found is None:
             return None
-        return ~self._ends if found[3] else self._goes_on
+        items = set(_ITEM.findall(found[1]))
+        missing = next((closing for closing in _CLOSINGS if found[2] + closing in items), None)
+        if missing is None:
+            return None
+        return self._going_on[missing] if missing else ~self._ends

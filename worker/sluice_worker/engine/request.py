@@ -14,7 +14,7 @@ class Request:
     """One prompt. `cancelled` may be set from any thread: the engine then stops working on it.
 
     `grammar`, in llguidance's Lark form, holds the answer to itself; None leaves the model free. Under a grammar
-    `is_distinct` ends a list of strings in which the model begins to repeat itself.
+    `is_distinct` ends a list in which the model begins to repeat itself.
     """
 
     prompt: Prompt
