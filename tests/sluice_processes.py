@@ -44,7 +44,10 @@ def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]
     serial = len([*folder.glob("*.said")])
     log, ready = folder / f"{serial}.said", folder / f"{serial}.ready"
     takes_work = arguments[0] in ("worker", "deliver")
-    command = [sys.executable, "-m", "sluice_producer", *arguments, *(("--ready-file", str(ready)) * takes_work)]
+    # Who runs the tests may ignore signals, as nohup does, and children inherit that.
+    answering = ("env", "--default-signal=HUP,INT,TERM")
+    told = ("--ready-file", str(ready)) if takes_work else ()
+    command = [*answering, sys.executable, "-m", "sluice_producer", *arguments, *told]
     environment = {**os.environ, "COLUMNS": "80", **{f"SLUICE_{name.upper()}": each for name, each in settings.items()}}
     with log.open("wb") as said:
         process = subprocess.Popen(

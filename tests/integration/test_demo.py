@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from rich.cells import cell_len
 from sluice_processes import left_in, started, until
 
 from sluice_schemas.extraction import Extraction, Mention
@@ -99,7 +100,7 @@ def test_page_stands_alone(demo: Demo) -> None:
 
 def test_terminal_of_80_columns(demo: Demo) -> None:
     assert "Traceback" not in demo.output
-    wide = [line for line in demo.output.splitlines() if len(line) > 80 and str(demo.folder) not in line]
+    wide = [line for line in demo.output.splitlines() if cell_len(line) > 80 and str(demo.folder) not in line]
     assert wide == []
 
 

@@ -48,7 +48,7 @@ def extract_worker(url: str, heard: list[str]) -> Iterator[Celery]:
         yield app
 
 
-def until(is_so: object, timeout_s: float = 20.0) -> None:
+def until(is_so: object, timeout_s: float = 60.0) -> None:
     ends = time.monotonic() + timeout_s
     assert callable(is_so)
     while not is_so():
