@@ -3,7 +3,6 @@
 import difflib
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
@@ -52,7 +51,6 @@ class Settings(BaseSettings):
     endpoints: dict[EndpointName, Endpoint] = Field(default={}, repr=False)
     delivery_timeout_s: float = Field(default=15.0, gt=0)
     delivery_attempts: int = Field(default=12, ge=1)
-    run_dir: Path = Path("/tmp/sluice")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @classmethod

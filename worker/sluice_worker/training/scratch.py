@@ -118,7 +118,7 @@ def train(recipe: Recipe, *, data: Path, out: Path) -> Progress:
 def _keep_memory() -> None:
     """Lets glibc keep what it frees instead of asking the kernel for fresh pages at every step.
 
-    Measured on two cores: 1,000 tokens/s without, 3,800 with (tensors over 32 MiB are mapped anew each time).
+    Seen once, minutes apart on two busy cores: 1,000 tokens/s without, 3,800 with; other load differed.
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
