@@ -1,10 +1,10 @@
 """A grammar for each request, in llguidance's Lark form: the answer's skeleton with the schema's keys in order.
 
 At the level `json` values are any JSON strings; at `grounded` every value is a verbatim piece of the text made of whole
-words, or NAN where the protocol allows it. Of 48,268 values in the data sets' dev splits 24 cut a word: 13 are
 words, or NAN where the protocol allows it. Of 48,268 values in the dev splits of the data sets 24 cut a word: 13 are
 abbreviations glued to others in clinical notes, the other 11 mostly slips of annotation. The separators are the ones
 that the model was trained to write (OneKE's protocol, section 8).
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
