@@ -21,11 +21,11 @@ from transformers import (
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
 from sluice_worker.engine import model_folder
+from sluice_worker.engine.encoder import Encoder
 from sluice_worker.engine.guide import Grammars, Guide
 from sluice_worker.engine.microbatch import MicroBatcher, Outcome
 from sluice_worker.engine.repetition import Distinct
 from sluice_worker.engine.request import Completion, ModelCard, Request, Token
-from sluice_worker.protocol.templates import Special
 
 CHUNK_SHARE = 0.5
 """Of the context, for text, when the model gives no advice of its own."""
@@ -56,6 +56,7 @@ class TransformersEngine:
         if dtype not in ("bfloat16", "float32"):
             raise Misconfigured(f"dtype {dtype} is refused: the model was tuned in bfloat16 and breaks in float16.")
         self._tokenizer = _tokenizer(folder)
+        self._encoder = Encoder(self._tokenizer)
         self._model = _model(folder, getattr(torch, dtype))
         self._model.to(device).eval()
         # Chat models ship with sampling and penalties switched on, which `generate` would mix into ours.
@@ -68,7 +69,7 @@ class TransformersEngine:
         self._batcher: MicroBatcher[Prepared] = MicroBatcher(self._run, budget_tokens=batch_tokens)
 
     def count_tokens(self, text: str) -> int:
-        return len(self._encode(text))
+        return len(self._encoder.text(text))
 
     def submit(self, request: Request) -> "Future[Completion]":
         try:
@@ -83,26 +84,13 @@ class TransformersEngine:
         self._batcher.close()
 
     def _prepare(self, request: Request) -> Prepared:
-        ids = self._prompt(request)
+        ids = self._encoder.prompt(request.prompt)
         if len(ids) + request.max_tokens > self.card.context_tokens:
             raise BadInput(
                 f"A prompt of {len(ids)} tokens and an answer of up to {request.max_tokens} do not fit the "
                 f"model's context of {self.card.context_tokens}. Lower SLUICE_CHUNK_TOKENS or split the schema."
             )
         return Prepared(request, ids, self._grammars.compile(request.grammar))
-
-    def _prompt(self, request: Request) -> list[int]:
-        """Special tokens go in by id, everything else as plain text."""
-        ids = [] if self._tokenizer.bos_token_id is None else [self._tokenizer.bos_token_id]
-        for piece in request.prompt.pieces:
-            if isinstance(piece, Special):
-                ids.append(self._tokenizer.convert_tokens_to_ids(piece.token))
-            else:
-                ids += self._encode(piece)
-        return ids
-
-    def _encode(self, text: str) -> list[int]:
-        return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
 
     @torch.inference_mode()
     def _run(self, batch: Sequence[Prepared]) -> Sequence[Outcome]:
@@ -155,8 +143,6 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise Misconfigured(f"The tokenizer in {folder} has no end token. Set eos_token in tokenizer_config.json.")
     if tokenizer.pad_token is None:  # LLaMA 2 has none; what it is does not matter, padding is masked
         tokenizer.pad_token = tokenizer.eos_token
-    # User text may hold "</s>": it must never turn into the real end token.
-    tokenizer.backend_tokenizer.encode_special_tokens = True
     return tokenizer
 
 

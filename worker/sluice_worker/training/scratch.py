@@ -14,12 +14,14 @@ import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from sluice_worker.engine.encoder import Encoder
 from sluice_worker.training import checkpoint, corpus, generator, induction, tokenizer
 from sluice_worker.training.checkpoint import Progress
 from sluice_worker.training.corpus import GENERATED, Source
 from sluice_worker.training.exercise import Examiner, Exercise
+from sluice_worker.training.lengths import Fitting, Lengths
 from sluice_worker.training.recipe import ModelShape, Recipe
-from sluice_worker.training.sequence import Batch, Sequence, collate, encode
+from sluice_worker.training.sequence import Batch, Sequence, collate
 
 log = structlog.get_logger()
 
@@ -59,11 +61,11 @@ def exercises(mixture: list[Source], recipe: Recipe, draw: random.Random) -> Ite
 
 
 def batches(drawn: Iterator[Sequence], recipe: Recipe, draw: random.Random) -> Iterator[Batch]:
-    """Batches of sequences of like length, at most `batch_tokens` with their padding; overlong ones are left out."""
+    """Batches of sequences of like length, at most `batch_tokens` with their padding."""
     while True:
         pool = sorted(itertools.islice(drawn, POOL), key=len)
         groups: list[list[Sequence]] = [[]]
-        for sequence in (each for each in pool if len(each) <= recipe.max_tokens):
+        for sequence in pool:
             if (len(groups[-1]) + 1) * len(sequence) > recipe.batch_tokens:
                 groups.append([])
             groups[-1].append(sequence)
@@ -109,9 +111,11 @@ def train(recipe: Recipe, *, data: Path, out: Path) -> Progress:
     optimizers = _optimizers(model, recipe)
     progress = checkpoint.restore(out, model, optimizers)
     draw.seed(recipe.seed + progress.steps)
-    drawn = (encode(exercise, vocabulary) for exercise in exercises(mixture, recipe, draw))
+    fitting = Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.model.answer_tokens))
+    drawn = (fitted for each in exercises(mixture, recipe, draw) if (fitted := fitting.fit(each)))
     _run(model, optimizers, batches(drawn, recipe, draw), recipe, progress, out)
     checkpoint.publish(out, model, vocabulary)
+    log.info(fitting.report(), action="train.lengths")
     return progress
 
 

@@ -1,13 +1,12 @@
-"""Exercises as token ids, and batches of them: only answers count in the loss."""
+"""Prompts with their answers as token ids, and batches of them: only answers count in the loss."""
 
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
-from sluice_worker.protocol.prompt import render
-from sluice_worker.training.exercise import Exercise
+IGNORED = -100
+"""The label of a token that does not count in the loss, as `torch.nn.functional.cross_entropy` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +15,11 @@ class Sequence:
 
     tokens: tuple[int, ...]
     answer_start: int
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """As long as `tokens`: the answer's ids, and `IGNORED` for the prompt."""
+        return (IGNORED,) * self.answer_start + self.tokens[self.answer_start :]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -27,13 +31,6 @@ class Batch:
 
     tokens: torch.Tensor
     is_answer: torch.Tensor
-
-
-def encode(exercise: Exercise, tokenizer: PreTrainedTokenizerBase) -> Sequence:
-    """bos + prompt + answer + eos, prompt and answer encoded apart as the protocol's training does (section 10)."""
-    prompt = tokenizer.encode(render(exercise.instruction).text, add_special_tokens=False)
-    answer = tokenizer.encode(exercise.answer, add_special_tokens=False)
-    return Sequence((tokenizer.bos_token_id, *prompt, *answer, tokenizer.eos_token_id), 1 + len(prompt))
 
 
 def collate(sequences: SequenceOf[Sequence]) -> Batch:
