@@ -1,0 +1,84 @@
+"""`sluice predict`: the model's answers to a converted test file, for `sluice evaluate` to score."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, get_args
+
+import click
+
+from sluice_schemas.errors import BadInput
+from sluice_schemas.schema import Decoding, Task
+from sluice_worker.settings import Settings
+
+
+@click.command()
+@click.argument("source", metavar="FILE", type=click.File("rb"))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--task", type=click.Choice(get_args(Task)), help="For records that name none.")
+@click.option(
+    "--decoding",
+    type=click.Choice(get_args(Decoding)),
+    help="Hold answers to their form, or to the text as well. Default: the model's own advice.",
+)
+@click.option("--queue", is_flag=True, help="Through the queue and its workers, instead of an engine of its own.")
+def predict(source: BinaryIO, target: Path, task: Task | None, decoding: Decoding | None, queue: bool) -> None:
+    """Answer the instructions in FILE, which `sluice convert --split test` wrote, and write them with their answers
+    to OUT, which `sluice evaluate` reads.
+
+    A record that cannot be answered is named and gets an empty answer, which counts as an error; the others go on.
+    """
+    if queue and decoding:
+        raise click.UsageError("--decoding is the workers' setting; leave it out with --queue.")
+    from sluice_worker.evaluation.asked import read
+
+    given = read(source, task=task)
+    answers = _queued(given) if queue else _direct(given, decoding)
+    if _write(answers, target):
+        click.get_current_context().exit(1)
+
+
+def _direct(given: Iterator[Any], decoding: Decoding | None) -> Iterator[Any]:
+    settings = Settings.read()
+    from sluice_worker.engine import load
+    from sluice_worker.evaluation.predict import predict as answered
+    from sluice_worker.process.logs import configure
+
+    configure("WARNING")
+    engine = load.load(settings)
+    try:
+        limits = load.limits(settings, engine)
+        yield from answered(engine, given, level=decoding or engine.card.decoding, answer_tokens=limits.answer_tokens)
+    finally:
+        engine.close()
+
+
+def _queued(given: Iterator[Any]) -> Iterator[Any]:
+    from sluice_worker.evaluation.queue import predict as answered
+
+    return answered(given)
+
+
+def _write(answers: Iterator[Any], target: Path) -> int:
+    """Writes a line an answer; OUT appears when it is whole. Returns how many records went wrong."""
+    from sluice_worker.protocol.instruction import dump
+
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    written = failed = unread = 0
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            for each in answers:
+                if isinstance(each, BadInput):
+                    unread += 1
+                    click.echo(str(each), err=True)
+                    continue
+                if each.failure:
+                    failed += 1
+                    click.echo(f"line {each.asked.number}: {each.failure}", err=True)
+                file.write(dump({**each.asked.record, "output": each.output}) + "\n")
+                written += 1
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    click.echo(f"{written} records written to {target}, {failed} of them without an answer; {unread} bad lines.")
+    return failed + unread

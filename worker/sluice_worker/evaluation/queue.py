@@ -1,0 +1,160 @@
+"""Answers converted instructions through the queue: documents and schemas are put together again and submitted."""
+
+import hashlib
+import itertools
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from sluice_schemas.document import Language
+from sluice_schemas.errors import BadInput, Unavailable
+from sluice_schemas.extraction import Extraction, Mention
+from sluice_schemas.schema import ExtractionSchema, Part, Task, Type
+from sluice_schemas.wire import describe
+from sluice_worker.evaluation.asked import Asked
+from sluice_worker.evaluation.predict import Answer
+from sluice_worker.protocol.answer import Annotation, answer
+from sluice_worker.protocol.instruction import TEXTS, dump
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A document with the records that ask about it, and the schema that asks what they all ask."""
+
+    id: str
+    records: tuple[Asked, ...]
+    schema: ExtractionSchema | None
+    failure: str = ""
+
+
+def predict(given: Iterable[Asked | BadInput]) -> Iterator[Answer | BadInput]:
+    """An answer to each record; what could not be read comes first. Workers must be running.
+
+    The client finds Redis by SLUICE_REDIS_URL: as an argument a password would stand in the list of processes. The
+    schemas that the records ask by are published as `predict/<digest>@1`; `Unavailable` where that fails.
+    """
+    read = [*given]
+    yield from (each for each in read if isinstance(each, BadInput))
+    orders = [*_orders(each for each in read if isinstance(each, Asked))]
+    with tempfile.TemporaryDirectory(prefix="sluice-predict-") as folder:
+        results = _results(Path(folder), orders)
+    for order in orders:
+        yield from _answers(order, results.get(order.id))
+
+
+def _orders(asked: Iterable[Asked]) -> Iterator[Order]:
+    """Converted files hold the records of a document together."""
+    run = secrets.token_hex(4)  # the same file may be predicted again, by another model
+    groups = itertools.groupby(asked, key=lambda each: (each.record.get("source"), each.task, each.text))
+    for number, (_, group) in enumerate(groups, start=1):
+        records = tuple(group)
+        try:
+            yield Order(f"{run}-{number}", records, schema_of(records))
+        except BadInput as exc:
+            yield Order(f"{run}-{number}", records, None, str(exc))
+
+
+def schema_of(records: Sequence[Asked]) -> ExtractionSchema:
+    """The schema that asks all the labels of these records at once. Raises `BadInput` for described ones."""
+    types = [_type(item) for each in records for item in each.schema]
+    language: Language = "zh" if _is_chinese(records[0]) else "en"
+    content = {
+        "task": records[0].task,
+        "language": language,
+        "types": [each.model_dump(mode="json", exclude_defaults=True) for each in types],
+        # Asked in the same pieces as in the file.
+        "split_num": len(records[0].schema) if len(records) > 1 else -1,
+    }
+    digest = hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
+    try:
+        return ExtractionSchema.model_validate({"id": f"predict/{digest}", "version": 1, **content}, strict=False)
+    except ValidationError as exc:
+        raise BadInput(describe(exc, "schema that it asks by")) from exc
+
+
+def _is_chinese(asked: Asked) -> bool:
+    return str(orjson.loads(asked.instruction)["instruction"]).startswith(TEXTS["zh"][asked.task][:8])
+
+
+def _type(item: Any) -> Type:
+    match item:
+        case str():
+            return Type(name=item)
+        case {"subject_type": head, "predicate": name, "object_type": tail}:
+            return Type(name=name, subject_type=head, object_type=tail)
+        case {"event_type": name, "arguments": [*roles]}:
+            return Type(name=name, roles=tuple(Part(name=role) for role in roles))
+        case {"entity_type": name, "attributes": [*attributes]}:
+            return Type(name=name, attributes=tuple(Part(name=each) for each in attributes))
+    raise BadInput("described schemas are not put together again; publish the schema and submit the documents.")
+
+
+def _results(folder: Path, orders: Sequence[Order]) -> dict[str, Extraction]:
+    """Document id -> extraction, as the client's own command brings them; its messages go to standard error."""
+    schemas = {order.schema.id: order.schema for order in orders if order.schema}
+    if not schemas:
+        return {}
+    files = [folder / f"{number}.json" for number in range(len(schemas))]
+    for path, schema in zip(files, schemas.values(), strict=True):
+        path.write_bytes(schema.encode())
+    documents, results = folder / "documents.jsonl", folder / "results.jsonl"
+    with documents.open("wb") as file:
+        file.writelines(_line(order) for order in orders if order.schema)
+    if _client("schemas", "publish", *map(str, files)):
+        raise Unavailable("The schemas could not be published; see the message above.")
+    _client("submit", str(documents), "--schema", next(iter(schemas.values())).ref, "--out", str(results))
+    lines = results.read_bytes().splitlines() if results.exists() else []
+    return {each.document_id: each for each in map(Extraction.decode, lines)}
+
+
+def _line(order: Order) -> bytes:
+    asked = order.records[0]
+    fields = {"id": order.id, "text": asked.text, "schema": order.schema.ref if order.schema else ""}
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _client(*arguments: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "sluice_producer", *arguments], check=False, stdout=subprocess.DEVNULL
+    ).returncode
+
+
+def _answers(order: Order, extraction: Extraction | None) -> Iterator[Answer]:
+    for asked in order.records:
+        if extraction is None:
+            yield Answer(asked, "", order.failure or "no result came back; see the messages above.")
+        else:
+            yield Answer(asked, dump(answer(asked.task, asked.schema, _annotation(extraction), asked.text)))
+
+
+def _annotation(extraction: Extraction) -> Annotation:
+    """The extraction as the items of a document's `entity`, `relation` or `event` field."""
+    task: Task = extraction.task
+    if task == "NER":
+        return [{"entity": each.text, "entity_type": each.type} for each in extraction.entities]
+    if task in ("RE", "SPO", "KG"):
+        return [
+            {"relation": each.type, **_end("head", each.head), **_end("tail", each.tail)}
+            for each in extraction.relations
+        ]
+    return [
+        {
+            "event_type": event.type,
+            "event_trigger": event.trigger.text if event.trigger else "",
+            "arguments": [{"argument": each.value.text, "role": each.role} for each in event.arguments],
+        }
+        for event in extraction.events
+    ]
+
+
+def _end(name: str, mention: Mention) -> dict[str, str]:
+    typed = {} if mention.type is None else {f"{name}_type": mention.type}
+    return {name: mention.text, **typed}
