@@ -62,6 +62,14 @@ EVENTS = [
         ("EE", [{"event_type": "end", "trigger": True, "arguments": ["why"]}], EVENTS, {
             "end": [{"trigger": "left", "arguments": {}}],
         }),
+        # none of its arguments asked for, and no trigger: still an event
+        ("EE", [{"event_type": "start", "trigger": True, "arguments": ["why"]}],
+         [{"event_type": "start", "arguments": [{"role": "who", "argument": "Ann"}]}],
+         {"start": [{"trigger": "NAN", "arguments": {}}]}),
+        # a value that reads NAN is one
+        ("EE", [{"event_type": "start", "trigger": True, "arguments": ["who", "why"]}],
+         [{"event_type": "start", "arguments": [{"role": "who", "argument": "NAN"}]}],
+         {"start": [{"trigger": "NAN", "arguments": {"who": "NAN", "why": "NAN"}}]}),
         # a schema that asks for no trigger gets none
         ("EE", [{"event_type": "end", "trigger": False, "arguments": ["who"]}], EVENTS, {
             "end": [{"arguments": {"who": "Ann"}}],

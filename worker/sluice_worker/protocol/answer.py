@@ -71,22 +71,26 @@ def _of_type(annotation: Annotation, name: str) -> list[Mapping[str, Any]]:
 
 
 def _events(item: Mapping[str, Any], annotation: Annotation, text: str) -> list[dict[str, Any]]:
-    events = [_event(event, item["arguments"], text) for event in _of_type(annotation, item["event_type"])]
-    if item.get("trigger", True) in (False, []):
-        return [{"arguments": event["arguments"]} for event in events if event["arguments"]]
-    stated = [event for event in events if event["trigger"] != ABSENT or event["arguments"]]
+    """An event that says nothing is left out: without trigger and arguments, whatever is asked."""
+    stated = [
+        _event(event, item["arguments"], text)
+        for event in _of_type(annotation, item["event_type"])
+        if event.get("event_trigger") or event["arguments"]
+    ]
+    if not item.get("trigger", True):
+        return [{"arguments": event["arguments"]} for event in stated if event["arguments"]]
     return sorted(stated, key=lambda event: text.find(event["trigger"]))
 
 
 def _event(event: Mapping[str, Any], roles: Iterable[str], text: str) -> dict[str, Any]:
-    arguments = {role: _values(role, event["arguments"], text) for role in roles}
-    nothing = all(value == ABSENT for value in arguments.values())
-    return {"trigger": event.get("event_trigger") or ABSENT, "arguments": {} if nothing else arguments}
+    found = {role: _values(role, event["arguments"], text) for role in roles}
+    arguments = {role: _one_or_many(values) if values else ABSENT for role, values in found.items()}
+    return {"trigger": event.get("event_trigger") or ABSENT, "arguments": arguments if any(found.values()) else {}}
 
 
-def _values(role: str, arguments: Annotation, text: str) -> str | list[str]:
+def _values(role: str, arguments: Annotation, text: str) -> list[str]:
     values = _unique(each["argument"] for each in arguments if each["role"] == role and each["argument"])
-    return _one_or_many(sorted(values, key=text.find)) if values else ABSENT
+    return sorted(values, key=text.find)
 
 
 def _one_or_many(values: list[str]) -> str | list[str]:
