@@ -1,0 +1,98 @@
+"""`sluice convert` as a process: whole files or none, and the same bytes every time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "sluice_producer", "convert"]
+DOCUMENTS = [
+    {"text": "Ann Lee joined Acme.", "entity": [{"entity": "Ann Lee", "entity_type": "person"}]},
+    {"text": "张三 left 😀.\u2028", "entity": [{"entity": "张三", "entity_type": "人物"}]},
+    {"text": "Nothing.", "entity": []},
+]
+LABELS = ["person", "company", "人物", "place", "date", "sum", "law"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder as OneKE has it: NER/sample.json, NER/schema.json."""
+    folder = tmp_path / "NER"
+    folder.mkdir()
+    (folder / "sample.json").write_text("".join(f"{json.dumps(each)}\n" for each in DOCUMENTS))
+    (folder / "schema.json").write_text(json.dumps(LABELS) + "\n[]\n{}\n", encoding="utf-8")
+    return tmp_path
+
+
+def convert(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    own = {**os.environ, "PYTHONIOENCODING": "utf-8", **environment}
+    command = [*COMMAND, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, env=own, check=False)
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_the_same_bytes_under_any_hash_seed(data: Path) -> None:
+    made = []
+    for hash_seed in ("1", "2"):
+        target = f"{hash_seed}.json"
+        arguments = ["NER/sample.json", target, "--schema", "NER/schema.json", "--neg-schema", "0.5", "--random-sort"]
+        assert convert(data, *arguments, PYTHONHASHSEED=hash_seed).returncode == 0
+        made.append((data / target).read_bytes())
+    assert made[0] == made[1]
+    assert convert(data, *arguments[:1], "3.json", *arguments[2:], "--seed", "7").returncode == 0
+    assert (data / "3.json").read_bytes() != made[0]
+
+
+def test_bad_lines_are_told_and_the_rest_is_converted(data: Path) -> None:
+    with (data / "NER/sample.json").open("a") as file:
+        file.write('\n{"text": "SECRET"}\n{"text": "Last.", "entity": []}\n')
+    done = convert(data, "NER/sample.json", "out.json", "--schema", "NER/schema.json", "--split-num", "-1")
+    assert done.returncode == 1
+    assert "NER/sample.json, line 5: `entity` is missing" in done.stderr
+    assert "4 documents, 4 records; 0 documents skipped (nothing to ask), 1 bad lines" in done.stderr
+    assert "SECRET" not in done.stderr
+    assert len(records(data / "out.json")) == 4
+
+
+SCHEMA = ["--schema", "NER/schema.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_leaves_the_old_file_alone(data: Path, number: signal.Signals) -> None:
+    """The source is a pipe that never ends, so the run is in the middle when the signal comes."""
+    (data / "out.json").write_text("old")
+    os.mkfifo(data / "pipe")
+    answering = ("env", "--default-signal=INT")
+    process = subprocess.Popen([*answering, *COMMAND, "pipe", "out.json", *SCHEMA], cwd=data, stderr=subprocess.DEVNULL)
+    with (data / "pipe").open("wb") as pipe:
+        pipe.write(json.dumps(DOCUMENTS[0]).encode() + b"\n")
+        pipe.flush()
+        _until_written(data)
+        process.send_signal(number)
+        assert process.wait(60) != 0
+    assert (data / "out.json").read_text() == "old"
+    assert number == signal.SIGKILL or not [*data.glob(".out*")]
+
+
+def _until_written(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not [*folder.glob(".out.json.*.part")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_pipe_is_written_directly(data: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "NER/sample.json", "/dev/stdout", *SCHEMA], cwd=data, capture_output=True, timeout=100, check=True
+    )
+    assert len(done.stdout.splitlines()) == 6
+    assert all(json.loads(line)["task"] == "NER" for line in done.stdout.splitlines())
