@@ -1,12 +1,15 @@
 """Strict scores: a fact counts when its type and all its values are right to the character."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sluice_schemas.schema import Task
 from sluice_worker.protocol.records import EntityRecord, EventRecord, NodeRecord, Record, RelationRecord, triples_of
+
+Facts = dict[str, Counter[Any]]
+"""What records or an annotation claim: level -> comparable tuples, each with the times it is said."""
 
 
 @dataclass(slots=True)
@@ -53,9 +56,9 @@ class Score:
             self.tallies.setdefault(level, Tally()).add(found.get(level, Counter()), gold[level])
 
 
-def facts(records: Iterable[Record]) -> dict[str, Counter[Any]]:
-    """What records claim, by level, as comparable tuples."""
-    found: dict[str, Counter[Any]] = {}
+def facts(records: Iterable[Record]) -> Facts:
+    """What records claim, by level, as comparable tuples. Values of strict records that are no strings count too."""
+    found: Facts = {}
     for record in records:
         for level, fact in _facts(record):
             found.setdefault(level, Counter())[fact] += 1
@@ -71,11 +74,46 @@ def _facts(record: Record) -> list[tuple[str, Any]]:
         case NodeRecord():
             return [("fact", triple) for triple in triples_of(record)]
         case EventRecord():
-            arguments = [("argument", (record.type, value, role)) for value, role in record.arguments]
+            arguments = [("argument", (record.type, countable(value), role)) for value, role in record.arguments]
             return [("trigger", (record.type, record.trigger)), *arguments]
 
 
-def gold_facts(task: Task, annotation: Sequence[Mapping[str, Any]]) -> dict[str, Counter[Any]]:
+def label_and_value(level: str, fact: tuple[Any, ...]) -> tuple[Any, Any]:
+    """A fact of `facts` as the label it answers (of an argument: event type and role) and the value under it."""
+    match level, fact:
+        case "argument", (kind, value, role):
+            return (kind, role), value
+        case "trigger", (kind, trigger):
+            return kind, trigger
+        case _, (text, kind):
+            return kind, text
+    return fact[1], (fact[0], fact[2])
+
+
+def countable(value: Any) -> Hashable:
+    """A stand-in for a JSON value that can be counted: two are equal when the values are. Strings stand for themselves.
+
+    Written without recursion, as answers can be nested deeper than Python calls.
+    """
+    if not isinstance(value, list | dict):
+        return value  # type: ignore[no-any-return]
+    tokens: list[Hashable] = []
+    waiting: list[Any] = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            tokens.append((len(each),))
+            waiting += each
+        elif isinstance(each, dict):
+            names = sorted(each)
+            tokens.append(("{", *names))
+            waiting += [each[name] for name in names]
+        else:
+            tokens.append(each)
+    return tuple(tokens)
+
+
+def gold_facts(task: Task, annotation: Sequence[Mapping[str, Any]]) -> Facts:
     """What an annotation says, by level; values that stand twice under one label count once, as answers give them."""
     match task:
         case "NER":
