@@ -2,7 +2,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-GOLDEN ?= $(or $(SLUICE_GOLDEN),../shared/golden/public)
 
 .PHONY: setup demo test check golden browser bench chaos learn clean
 .DEFAULT_GOAL := test
@@ -31,12 +30,15 @@ test: check
 	$(BIN)/pytest -q tests/integration tests/packaging
 
 golden: setup
-	@cd tests && ../$(BIN)/python -m golden_vectors $(abspath $(GOLDEN))
+	@PYTHONPATH=tests $(BIN)/python -m golden_vectors
 
 browser: setup
 	$(BIN)/pytest -q tests/browser
 
-bench chaos learn:
+bench: setup
+	@PYTHONPATH=tests $(BIN)/python -m bench.protocol --json .build/bench.json
+
+chaos learn:
 	@echo "make $@ is not built yet." >&2; exit 1
 
 clean:

@@ -1,6 +1,7 @@
 """Compares the protocol with recorded behaviour of the original, one JSON file a vector.
 
-`python -m golden_vectors [FOLDER ...]` prints a line a kind. The folder is $SLUICE_GOLDEN, or ../shared/golden/public.
+`python -m golden_vectors [FOLDER ...]` prints a line a kind. Without folders it takes the published vectors, which lie
+in $SLUICE_GOLDEN or ../shared/golden/public, and our own.
 """
 
 import json
@@ -11,6 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from golden_convert import check_convert, check_target
+from golden_evaluate import check_eval, check_metric
+from golden_preprocess import check_preprocess
 
 from sluice_worker.protocol.document_id import document_id
 from sluice_worker.protocol.instruction import build
@@ -37,7 +42,7 @@ class Vector:
     @property
     def cases(self) -> list[dict[str, Any]]:
         cases: list[dict[str, Any]] = self.content.get("cases", [self.content])
-        return cases
+        return [*cases, *self.content.get("infer_max_len_cases", [])]
 
 
 def public() -> Path:
@@ -120,11 +125,16 @@ def _differ(what: str, got: Any, wanted: Any) -> Iterator[str]:
 
 
 CHECKS: dict[str, Check] = {
+    "convert": check_convert,
+    "target": check_target,
     "split": _check_split,
     "id": _check_id,
     "instruction": _check_instruction,
     "prompt": _check_prompt,
+    "preprocess": check_preprocess,
     "extract": _check_extract,
+    "eval": check_eval,
+    "metric": check_metric,
 }
 
 

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from sluice_schemas.schema import Task
 from sluice_worker.evaluation import counting, table
-from sluice_worker.evaluation.json_text import exact
 from sluice_worker.evaluation.outcome import Outcome, as_text, scored
 from sluice_worker.evaluation.predictions import Predictions, named_tasks, read
 from sluice_worker.evaluation.rules import Match, Rules
+from sluice_worker.protocol.json_text import exact
 from sluice_worker.protocol.parse import parse_strict
 from sluice_worker.protocol.records import EntityRecord, EventRecord, RelationRecord
 

@@ -1,10 +1,8 @@
 """`sluice convert`: annotated documents to the questions and answers that OneKE is trained and tested with."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, get_args
 
 import click
 
@@ -12,6 +10,7 @@ from sluice_schemas import shelf
 from sluice_schemas.document import Language
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import REF, ExtractionSchema, Task, Type
+from sluice_worker.commands.output import whole_file
 
 BAD_LINES = 1
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -59,7 +58,7 @@ def convert(**options: Any) -> None:
     lines = _lines(options)
     from sluice_worker.conversion.convert import convert as run
 
-    with source.open("rb") as annotated, _whole(target) as records:
+    with source.open("rb") as annotated, whole_file(target) as records:
         count = run(
             annotated,
             records,
@@ -165,21 +164,3 @@ def _rivals(options: dict[str, Any], task: Task) -> Any:
     if path is None or options["split"] == "test":
         return None
     return read_rivals(path, task=task, source=options["source"])
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name when it is complete. What is no regular file, such as a pipe, is written directly."""
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
-        return
-    path = path.resolve()  # a link stays one
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    except BaseException:  # also when the run is interrupted
-        part.unlink(missing_ok=True)
-        raise

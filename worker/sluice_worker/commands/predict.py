@@ -1,6 +1,5 @@
 """`sluice predict`: the model's answers to a converted test file, for `sluice evaluate` to score."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
@@ -9,6 +8,7 @@ import click
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Decoding, Task
+from sluice_worker.commands.output import whole_file
 from sluice_worker.settings import Settings
 
 
@@ -60,25 +60,20 @@ def _queued(given: Iterator[Any]) -> Iterator[Any]:
 
 
 def _write(answers: Iterator[Any], target: Path) -> int:
-    """Writes a line an answer; OUT appears when it is whole. Returns how many records went wrong."""
+    """Writes a line an answer. Returns how many records went wrong."""
     from sluice_worker.protocol.instruction import dump
 
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
     written = failed = unread = 0
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            for each in answers:
-                if isinstance(each, BadInput):
-                    unread += 1
-                    click.echo(str(each), err=True)
-                    continue
-                if each.failure:
-                    failed += 1
-                    click.echo(f"line {each.asked.number}: {each.failure}", err=True)
-                file.write(dump({**each.asked.record, "output": each.output}) + "\n")
-                written += 1
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(target) as file:
+        for each in answers:
+            if isinstance(each, BadInput):
+                unread += 1
+                click.echo(str(each), err=True)
+                continue
+            if each.failure:
+                failed += 1
+                click.echo(f"line {each.asked.number}: {each.failure}", err=True)
+            file.write(f"{dump({**each.asked.record, 'output': each.output})}\n".encode())
+            written += 1
     click.echo(f"{written} records written to {target}, {failed} of them without an answer; {unread} bad lines.")
     return failed + unread

@@ -5,8 +5,8 @@ from typing import Any
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Task
-from sluice_worker.evaluation.json_text import exact
 from sluice_worker.evaluation.score import countable
+from sluice_worker.protocol.json_text import exact
 from sluice_worker.protocol.records import EntityRecord, EventRecord, Record, RelationRecord
 
 

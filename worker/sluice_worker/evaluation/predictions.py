@@ -10,7 +10,7 @@ import orjson
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Task
 from sluice_worker.evaluation.gold import gold_records
-from sluice_worker.evaluation.json_text import shallow
+from sluice_worker.protocol.json_text import shallow
 from sluice_worker.protocol.parse import Parsed
 from sluice_worker.protocol.records import Record
 

@@ -55,6 +55,10 @@ TEXTS: dict[Language, dict[Task, str]] = {
 EXAMPLE_SUFFIX: dict[Language, str] = {"zh": "你可以参考example进行抽取。", "en": ""}
 
 
+# json.dumps would make one for each call.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def build(task: Task, language: Language, schema: Any, text: str, *, examples: Sequence[Example] = ()) -> str:
     """The instruction object for one text as a JSON string; `schema` comes from `schema_value` or is given as is."""
     instruction = TEXTS[language][task]
@@ -96,4 +100,4 @@ def _item(task: Task, each: Type, described: bool) -> Any:
 
 def dump(value: Any) -> str:
     """JSON as the model was trained to read and write it: `", "` and `": "`, non-ASCII kept."""
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODER.encode(value)

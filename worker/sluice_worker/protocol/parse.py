@@ -1,12 +1,12 @@
 """From a raw answer to records: strictly, as scores need it, or so that as much as possible can be used."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sluice_schemas.schema import Task
+from sluice_worker.protocol.json_text import exact
 from sluice_worker.protocol.records import ABSENT, EntityRecord, EventRecord, NodeRecord, Record, RelationRecord
 from sluice_worker.protocol.repair import repair
 
@@ -62,7 +62,7 @@ def parse(task: Task, raw: str) -> Parsed:
 
 def _loaded(raw: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(raw)
+        value = exact(raw)
     except (ValueError, RecursionError):  # a number of over 4,300 digits is a ValueError too
         return None
     return value if isinstance(value, dict) else None
