@@ -19,14 +19,16 @@ from safetensors import safe_open
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from sluice_worker.engine.encoder import Encoder
 from sluice_worker.engine.request import Request
 from sluice_worker.engine.transformers_engine import TransformersEngine
 from sluice_worker.protocol.instruction import build
 from sluice_worker.protocol.prompt import render
 from sluice_worker.training import checkpoint, corpus, generator, scratch
 from sluice_worker.training import recipe as recipes
+from sluice_worker.training.lengths import Fitting, Lengths
 from sluice_worker.training.recipe import Recipe
-from sluice_worker.training.sequence import Batch, collate, encode
+from sluice_worker.training.sequence import Batch, collate
 
 RECIPE = {
     "seed": 7,
@@ -144,7 +146,9 @@ def _batch(recipe: Recipe, sources: list[corpus.Source], out: Path) -> Batch:
     vocabulary = checkpoint.load_tokenizer(out)
     mixed = recipe.model_copy(update={"sources": dict.fromkeys((each.name for each in sources), 1.0)})
     drawn = scratch.exercises(sources, mixed, random.Random(5))
-    return collate([encode(next(drawn), vocabulary) for _ in range(16)])
+    fitting = Fitting(Encoder(vocabulary), Lengths())
+    fitted = (sequence for each in drawn if (sequence := fitting.fit(each)))
+    return collate([next(fitted) for _ in range(16)])
 
 
 @torch.inference_mode()

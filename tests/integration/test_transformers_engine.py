@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
+from sluice_worker.engine.encoder import Encoder
 from sluice_worker.engine.microbatch import Outcome
 from sluice_worker.engine.request import Completion, Request
 from sluice_worker.engine.transformers_engine import Prepared, TransformersEngine
@@ -22,7 +23,7 @@ from sluice_worker.protocol.instruction import build
 from sluice_worker.protocol.prompt import Prompt, render
 from sluice_worker.protocol.templates import Special
 from sluice_worker.training.exercise import Exercise
-from sluice_worker.training.sequence import encode
+from sluice_worker.training.lengths import Fitting, Lengths
 
 TEXTS = [
     "Ann Lee founded Acme in Paris.",
@@ -53,7 +54,7 @@ def answer(engine: TransformersEngine, asked: Request) -> Completion:
 
 
 def ids_of(engine: TransformersEngine, prompt: Prompt) -> list[int]:
-    return engine._prompt(Request(prompt, 1))
+    return engine._encoder.prompt(prompt)
 
 
 def test_the_card_tells_the_models_own_advice(engine: TransformersEngine) -> None:
@@ -104,7 +105,9 @@ def test_log_probabilities_are_those_of_a_plain_forward_pass(engine: Transformer
 
 def test_a_prompt_has_the_tokens_that_training_gave_it(engine: TransformersEngine, folder: Path) -> None:
     instruction = build("NER", "zh", ["人物"], TEXTS[1])
-    trained = encode(Exercise("NER", instruction, "{}"), AutoTokenizer.from_pretrained(folder))
+    fitting = Fitting(Encoder(AutoTokenizer.from_pretrained(folder)), Lengths())
+    trained = fitting.fit(Exercise("NER", instruction, "{}"))
+    assert trained is not None
     assert ids_of(engine, render(instruction)) == [*trained.tokens[: trained.answer_start]]
 
 
@@ -175,7 +178,7 @@ def test_a_mark_in_the_text_does_not_become_the_mark(engine: TransformersEngine,
 
 def test_text_comes_back_from_its_tokens_character_by_character(engine: TransformersEngine) -> None:
     text = '{"人物": ["张三😀", "👩‍👩‍👧 é \u0301 𠮷野家", "\\n"]}'
-    ids = engine._encode(text)
+    ids = engine._encoder.text(text)
     logprobs = [-0.5] * len(ids)
     given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1], None), ids, logprobs)
     assert given.text == text == engine._tokenizer.decode(ids)
@@ -185,7 +188,7 @@ def test_text_comes_back_from_its_tokens_character_by_character(engine: Transfor
 
 
 def test_an_answer_that_ends_within_a_character_loses_only_that_one(engine: TransformersEngine) -> None:
-    ids = engine._encode("张三😀")
+    ids = engine._encoder.text("张三😀")
     given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1], None), ids[:-1], [-0.5] * (len(ids) - 1))
     assert given.text == "张三"
 

@@ -111,7 +111,7 @@ def train(recipe: Recipe, *, data: Path, out: Path) -> Progress:
     optimizers = _optimizers(model, recipe)
     progress = checkpoint.restore(out, model, optimizers)
     draw.seed(recipe.seed + progress.steps)
-    fitting = Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.model.answer_tokens))
+    fitting = Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.max_tokens - 1))
     drawn = (fitted for each in exercises(mixture, recipe, draw) if (fitted := fitting.fit(each)))
     _run(model, optimizers, batches(drawn, recipe, draw), recipe, progress, out)
     checkpoint.publish(out, model, vocabulary)
