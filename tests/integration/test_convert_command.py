@@ -1,5 +1,6 @@
 """`sluice convert` as a process: whole files or none, and the same bytes every time."""
 
+import gzip
 import json
 import os
 import signal
@@ -50,6 +51,19 @@ def test_the_same_bytes_under_any_hash_seed(data: Path) -> None:
     assert made[0] == made[1]
     assert convert(data, *arguments[:1], "3.json", *arguments[2:], "--seed", "7").returncode == 0
     assert (data / "3.json").read_bytes() != made[0]
+
+
+def test_a_gzipped_source_gives_the_same_records(data: Path) -> None:
+    packed = data / "NER/packed.json.gz"
+    packed.write_bytes(gzip.compress((data / "NER/sample.json").read_bytes()))
+    for source, target in (("NER/sample.json", "plain.json"), ("NER/packed.json.gz", "unpacked.json")):
+        assert convert(data, source, target, "--schema", "NER/schema.json").returncode == 0
+    assert (data / "plain.json").read_bytes() == (data / "unpacked.json").read_bytes()
+    packed.write_bytes(packed.read_bytes()[:-9])
+    done = convert(data, "NER/packed.json.gz", "cut.json", "--schema", "NER/schema.json")
+    assert (done.returncode, (data / "cut.json").exists()) == (1, False)
+    assert "packed.json.gz is no whole gzip file" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_bad_lines_are_told_and_the_rest_is_converted(data: Path) -> None:

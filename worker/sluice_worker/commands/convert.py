@@ -1,6 +1,9 @@
 """`sluice convert`: annotated documents to the questions and answers that OneKE is trained and tested with."""
 
+import gzip
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -47,9 +50,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def convert(**options: Any) -> None:
     """Convert annotated documents to OneKE's training or test records.
 
-    SRC is JSON Lines, a `text` and its annotation a line; TGT is made whole or not at all. SCHEMA is OneKE's
-    three-line schema.json, a YAML schema of ours, or a shipped schema (id@version). OneKE's own option names
-    (--src_path --tgt_path --schema_path --cluster_mode --hard_negative_path ...) work too.
+    SRC is JSON Lines, a `text` and its annotation a line, or such a file gzipped (*.gz); TGT is made whole or not at
+    all. SCHEMA is OneKE's three-line schema.json, a YAML schema of ours, or a shipped schema (id@version). OneKE's
+    own option names (--src_path --tgt_path --schema_path --cluster_mode --hard_negative_path ...) work too.
 
     A bad line is reported with its number and left out; then the exit code is 1.
     """
@@ -58,7 +61,7 @@ def convert(**options: Any) -> None:
     lines = _lines(options)
     from sluice_worker.conversion.convert import convert as run
 
-    with source.open("rb") as annotated, whole_file(target) as records:
+    with _opened(source) as annotated, whole_file(target) as records:
         count = run(
             annotated,
             records,
@@ -72,6 +75,15 @@ def convert(**options: Any) -> None:
     )
     if count.bad:
         click.get_current_context().exit(BAD_LINES)
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[Iterable[bytes]]:
+    try:
+        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
+            yield file
+    except (gzip.BadGzipFile, EOFError) as exc:
+        raise BadInput(f"{source} is no whole gzip file: {exc}") from exc
 
 
 def _files(options: dict[str, Any]) -> tuple[Path, Path]:
