@@ -11,7 +11,9 @@ from sluice_schemas.wire import Strict, Wire
 Status = Literal["exact", "normalised", "fuzzy", "absent"]
 """How a value was found in the text: as it stands; after normalising width, case and spaces; nearly; not at all."""
 
-ProblemKind = Literal["failed_request", "unparsed", "repaired", "cut_answer", "skipped", "unknown_label", "ungrounded"]
+ProblemKind = Literal[
+    "failed_request", "unparsed", "repaired", "cut_answer", "skipped", "unknown_label", "ungrounded", "overlapping"
+]
 
 
 class Span(Strict):

@@ -80,6 +80,8 @@ class ExtractionSchema(Wire):
 
     `decoding` holds answers to a level: `free`, `json` (always parses) or `grounded` (and every value is a piece of the
     text). None takes the level at which the serving model does best.
+
+    `flat` says that entities do not overlap: of those that do the surest is kept, the others are listed as problems.
     """
 
     id: Name
@@ -93,6 +95,7 @@ class ExtractionSchema(Wire):
     split_num: int | None = Field(default=None, ge=-1, le=MAX_TYPES, strict=True)
     describe_types: bool = False
     decoding: Decoding | None = None
+    flat: bool = Field(default=False, strict=True)
 
     @property
     def ref(self) -> str:
@@ -130,6 +133,8 @@ class ExtractionSchema(Wire):
             yield "types is empty; name at least one type to look for"
         if len(self.types) > MAX_TYPES:
             yield f"{len(self.types)} types, the limit is {MAX_TYPES}; publish several schemas"
+        if self.flat and self.task != "NER":
+            yield f"flat is for entities, this is {self.task}; leave it out"
         yield from duplicates("type", [each.label for each in self.types])
         for each in self.types:
             yield from self._faults_of(each)

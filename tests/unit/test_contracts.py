@@ -217,6 +217,7 @@ def test_odd_texts_are_texts(text: str) -> None:
         ({"task": "SPO", "types": [{"name": "a", "subject_type": "b"}]}, "needs both"),  # with one of them
         ({"types": [{"name": "a", "subject_type": "b", "object_type": "c"}]}, "SPO, and only SPO"),
         ({"task": "KG"}, "KG, and only KG, needs attributes"),
+        ({"task": "EET", "flat": True}, "flat is for entities, this is EET"),
         ({"types": [{"name": "a", "attributes": [{"name": "b"}]}]}, "KG, and only KG"),
         ({"types": [{"name": "a", "roles": [{"name": "b"}]}]}, "roles belong to event tasks, this is NER"),
         ({"task": "EE", "types": [{"name": "a", "roles": [{"name": "b"}] * 2}]}, "role of 'a' 'b' stands twice"),

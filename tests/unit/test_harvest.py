@@ -8,7 +8,7 @@ import pytest
 
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured, Retryable
-from sluice_schemas.extraction import Extraction, Mention
+from sluice_schemas.extraction import Extraction, Mention, Span
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.engine.request import Completion, ModelCard, Token
 from sluice_worker.engine.scripted import ScriptedEngine
@@ -193,6 +193,17 @@ def test_a_value_that_stands_nowhere_is_kept_and_told() -> None:
     assert spans(EN, found.entities)[1] == ("Zacharias Zweig", "p", None)
     assert found.entities[1].status == "absent"
     assert (kinds(found), "'Zacharias Zweig'" in found.problems[0].detail) == (["ungrounded"], True)
+
+
+def test_entities_of_a_flat_schema_do_not_overlap_and_what_is_left_out_is_told() -> None:
+    answer = {"p": ["Ann Lee"], "c": ["Lee", "Acme"]}
+    nested = run(EN, schema("NER", ["p", "c"]), answer)
+    assert [each.text for each in nested.entities] == ["Ann Lee", "Lee", "Acme"]
+    found = run(EN, schema("NER", ["p", "c"], flat=True), answer)
+    assert spans(EN, found.entities) == [("Ann Lee", "p", 0), ("Acme", "c", EN.index("Acme"))]
+    (problem,) = found.problems
+    assert (problem.kind, problem.chunk) == ("overlapping", Span(start=4, end=7))
+    assert "'Lee' as 'c'" in problem.detail
 
 
 def test_an_answer_that_had_to_be_repaired() -> None:

@@ -1,7 +1,6 @@
 """From a document to its requests: nothing left out, nothing over the context, every label asked once a chunk."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -136,14 +135,18 @@ def test_an_overlap_beyond_the_chunk_is_brought_down() -> None:
     ],
 )
 def test_planning_grows_with_the_text_and_not_faster(unit: str) -> None:
-    """Four times the text may take eight times as long, where quadratic growth would take sixteen."""
+    """Four times the text may cost five times the tokenizer's work, where quadratic growth would cost sixteen."""
 
-    def seconds(size: int) -> float:
-        best = float("inf")
-        for _ in range(2):
-            started = time.process_time()
-            questions(unit * (size // len(unit)), ner(), limits=Limits(300, 40, 200))
-            best = min(best, time.process_time() - started)
-        return best
+    def measured(size: int) -> int:
+        characters = 0
 
-    assert seconds(240_000) < 8 * seconds(60_000) + 0.05
+        def count_tokens(text: str) -> int:
+            nonlocal characters
+            characters += len(text)
+            return len(text)
+
+        document = Document(id="d", text=unit * (size // len(unit)))
+        plan(document, ner(), card=CARD, count_tokens=count_tokens, limits=Limits(300, 40, 200))
+        return characters
+
+    assert measured(120_000) < 5 * measured(30_000)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import ExtractionSchema, Task
 from sluice_worker.engine.scripted import ScriptedEngine
 from sluice_worker.evaluation.score import Score, Tally, facts, gold_facts
@@ -121,6 +122,19 @@ def test_what_two_chunks_of_a_case_both_say_counts_once() -> None:
     result = score(engine, given, limits=LIMITS)
     assert len(engine.prompts) > 2
     assert (result.tallies["fact"].predicted, result.tallies["fact"].f1) == (1, 1.0)
+
+
+def test_a_case_that_cannot_be_extracted_costs_only_itself() -> None:
+    def answered(prompt: str) -> str:
+        if "Zoe" in prompt:
+            raise BadInput("Too long.")
+        return '{"p": ["Ann"]}'
+
+    given = [Case(f"{name} left.", ner("p"), [{"entity": name, "entity_type": "p"}]) for name in ("Zoe", "Ann")]
+    result = score(ScriptedEngine(answered), given, limits=LIMITS)
+    tally = result.tallies["fact"]
+    assert (result.documents, result.failed) == (2, 1)
+    assert (tally.correct, tally.predicted, tally.gold) == (1, 1, 2)
 
 
 def test_only_rows_with_the_annotation_are_cases() -> None:

@@ -8,6 +8,7 @@ from sluice_schemas.document import Document, Language
 from sluice_schemas.extraction import Argument, EventMention, Extraction, Mention, Problem, Relation, Span, Usage
 from sluice_schemas.schema import ExtractionSchema, Type
 from sluice_worker.engine.request import Completion, ModelCard
+from sluice_worker.overlap import flat
 from sluice_worker.plan import Question, level_of
 from sluice_worker.protocol.chunk import Chunk
 from sluice_worker.protocol.confidence import confidences
@@ -59,6 +60,7 @@ def merge(document: Document, schema: ExtractionSchema, answers: Sequence[Answer
     facts = Facts(schema)
     for reading in _readings(schema, answers):
         facts.add(reading)
+    entities = facts.flat_entities() if schema.flat else facts.entities.values()
     done = [answer.completion for answer in answers if answer.completion]
     return Extraction(
         job_id="",
@@ -68,7 +70,7 @@ def merge(document: Document, schema: ExtractionSchema, answers: Sequence[Answer
         language=language_of(document.text) if document.language == "auto" else document.language,
         model=card.name,
         decoding=level_of(schema, card),
-        entities=tuple(facts.entities.values()),
+        entities=tuple(entities),
         relations=tuple(facts.relations.values()),
         events=tuple(facts.events.values()),
         problems=tuple(facts.problems),
@@ -192,6 +194,14 @@ class Facts:
                 continue
             self._add(record, place)
         self.problems += place.problems()
+
+    def flat_entities(self) -> list[Mention]:
+        """The entities without overlaps; each that is left out becomes a problem."""
+        kept, left_out = flat([*self.entities.values()])
+        for each in left_out:
+            detail = f"{each.text!r} as {each.type!r} overlaps an entity that the model was surer of."
+            self.problems.append(Problem(kind="overlapping", detail=detail, chunk=each.span))
+        return kept
 
     def _add(self, record: Record, place: "Placer") -> None:
         match record:

@@ -1,6 +1,5 @@
 """`sluice score`: how well the model does on annotated text, through the serving path."""
 
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import click
 import orjson
 
-from sluice_schemas.schema import Task
+from sluice_schemas import shelf
+from sluice_schemas.schema import ExtractionSchema, Task
 from sluice_worker.settings import Settings
 
 TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
@@ -16,17 +16,19 @@ TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of data sets.")
-@click.option("--split", default="dev", show_default=True, help="Score <set>.SPLIT.jsonl.gz.")
+@click.option("--split", default="dev", show_default=True, help="Score <set>.SPLIT.jsonl, or .jsonl.gz.")
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="Rows of each set, from its start."
 )
+@click.option("--schema", "ref", metavar="ID", help="Ask by this shipped schema, not for all labels of each set.")
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Also write the figures here.")
-def score(data: Path, split: str, limit: int, target: Path | None) -> None:
+def score(data: Path, split: str, limit: int, ref: str | None, target: Path | None) -> None:
     """Score the model on annotated data sets.
 
-    Strict micro-F1 by set, every label asked. Answers are read leniently, as in service; how many could not be read at
-    all is shown.
+    Strict micro-F1 by set, every label asked, or those of a schema on the sets in its language. Documents go the way
+    that they go in service; how many answers could not be read at all is shown.
     """
+    schema = shelf.find(ref) if ref else None
     settings = Settings.read()
     from sluice_worker.engine import load
     from sluice_worker.training import corpus
@@ -35,9 +37,8 @@ def score(data: Path, split: str, limit: int, target: Path | None) -> None:
     click.echo(f"{engine.card.name}, strict micro-F1, first {limit} rows of each set\n")
     click.echo(f"{'set':<20}{'task':<5}{'lang':<5}{'rows':>5}  {'level':<9}{'P':>6}{'R':>7}{'F1':>7}{'unparsed':>10}")
     rows: list[dict[str, Any]] = []
-    for path in sorted(data.glob(f"*.{split}.jsonl.gz")):
-        name = re.sub(rf"\.{split}\.jsonl\.gz$", "", path.name)
-        for row in _scored(corpus.read(data, name, split=split), engine, load.limits(settings, engine), limit):
+    for name in sorted({path.name.split(f".{split}.jsonl")[0] for path in data.glob(f"*.{split}.jsonl*")}):
+        for row in _scored(corpus.read(data, name, split=split), engine, load.limits(settings, engine), limit, schema):
             rows.append(row)
             _tell(row)
     engine.close()
@@ -49,15 +50,15 @@ def score(data: Path, split: str, limit: int, target: Path | None) -> None:
         target.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _scored(source: Any, engine: Any, limits: Any, limit: int) -> list[dict[str, Any]]:
+def _scored(source: Any, engine: Any, limits: Any, limit: int, schema: ExtractionSchema | None) -> list[dict[str, Any]]:
     from sluice_worker.evaluation import serve
 
     found = []
     for field, task in TASKS.items():
-        if not source.labels.get(field):
-            continue
         language = source.rows[0].language
-        cases = serve.cases(source.rows[:limit], serve.schema_of(source, task, language))
+        if not source.labels.get(field) or (schema and (schema.task, schema.language) != (task, language)):
+            continue
+        cases = serve.cases(source.rows[:limit], schema or serve.schema_of(source, task, language))
         started = time.monotonic()
         result = serve.score(engine, cases, limits=limits)
         for level, tally in result.tallies.items():
@@ -72,6 +73,7 @@ def _scored(source: Any, engine: Any, limits: Any, limit: int) -> list[dict[str,
                     "recall": round(tally.recall, 4),
                     "f1": round(tally.f1, 4),
                     "unparsed": result.unparsed,
+                    "failed": result.failed,
                     "seconds": round(time.monotonic() - started, 1),
                 }
             )

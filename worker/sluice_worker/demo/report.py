@@ -1,17 +1,15 @@
 """What the demo measured: speed, and strict F1 against the gold of its own documents."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from sluice_schemas.extraction import Extraction, Mention
+from sluice_schemas.extraction import Extraction
 from sluice_worker.evaluation.score import Score, Tally, gold_facts
+from sluice_worker.evaluation.serve import records
 from sluice_worker.protocol.answer import ANNOTATION_FIELD
-from sluice_worker.protocol.records import EntityRecord, EventRecord, Record, RelationRecord
 
 HERE = Path(__file__).parent
 DOCUMENTS = HERE / "documents.jsonl"
@@ -74,18 +72,3 @@ def _levels(tallied: Mapping[str, Score]) -> Iterable[tuple[str, Tally]]:
     for key, score in sorted(tallied.items()):
         for level, tally in score.tallies.items():
             yield (key if level == "fact" else f"{key} {level}"), tally
-
-
-def records(extraction: Extraction) -> list[Record]:
-    """An extraction as the records it came from; an entity that stands in several places counts once."""
-    entities = Counter((each.text, each.type or "") for each in extraction.entities)
-    found: list[Record] = [EntityRecord(text, kind) for text, kind in entities]
-    found += dict.fromkeys(RelationRecord(each.head.text, each.type, each.tail.text) for each in extraction.relations)
-    for event in extraction.events:
-        arguments = tuple((each.value.text, each.role) for each in event.arguments)
-        found.append(EventRecord(event.type, _text(event.trigger), arguments))
-    return found
-
-
-def _text(mention: Mention | None) -> Any:
-    return mention.text if mention else ""

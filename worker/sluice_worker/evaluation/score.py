@@ -46,6 +46,7 @@ class Score:
 
     documents: int = 0
     unparsed: int = 0
+    failed: int = 0
     tallies: dict[str, Tally] = field(default_factory=dict)
 
     def add(self, predicted: Iterable[Record], gold: Mapping[str, Counter[Any]]) -> None:

@@ -1,18 +1,25 @@
-"""Scores an engine on annotated rows through the serving path: the same plan, prompts and parser as in production."""
+"""Scores an engine on annotated rows through the serving path: all that a worker does between claim and commit."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from sluice_schemas.document import Document, Language
+from sluice_schemas.errors import BadInput, BadOutput
+from sluice_schemas.extraction import Extraction, Mention
 from sluice_schemas.schema import ExtractionSchema, Part, Task, Type
-from sluice_worker.engine.request import Engine, Request
+from sluice_worker.engine.request import Engine
 from sluice_worker.evaluation.score import Score, gold_facts
-from sluice_worker.plan import Limits, Question, plan
+from sluice_worker.plan import Limits
 from sluice_worker.protocol.answer import ANNOTATION_FIELD, Annotation
-from sluice_worker.protocol.merge import merge
-from sluice_worker.protocol.parse import parse
-from sluice_worker.protocol.records import Record
+from sluice_worker.protocol.records import EntityRecord, EventRecord, Record, RelationRecord
 from sluice_worker.training.corpus import Row, Source
+from sluice_worker.work import extract
+
+THREADS = 16
+"""Documents in work at once, as a worker's default is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +51,40 @@ def cases(rows: Iterable[Row], schema: ExtractionSchema) -> list[Case]:
 
 
 def score(engine: Engine, given: Sequence[Case], *, limits: Limits) -> Score:
-    """Runs every case through the engine, all at once, and counts."""
+    """Extracts every case as a worker does, many at once, and counts.
+
+    A case that cannot be extracted counts as one in which nothing was found, and in `failed`.
+    """
     result = Score()
-    running = []
-    for case in given:
-        document = Document(id="case", text=case.text)
-        questions = plan(document, case.schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
-        futures = [
-            engine.submit(Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct))
-            for each in questions
-        ]
-        running.append((case, questions, futures))
-    for case, questions, futures in running:
-        answers = [parse(case.schema.task, future.result().text) for future in futures]
-        result.unparsed += sum(not answer.ok for answer in answers)
-        records = _by_chunk(questions, [answer.records for answer in answers], case.schema)
-        result.add(records, gold_facts(case.schema.task, case.annotation))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for case, done in zip(given, pool.map(partial(_extracted, engine, limits), given), strict=True):
+            gold = gold_facts(case.schema.task, case.annotation)
+            if done is None:
+                result.failed += 1
+                result.add([], gold)
+                continue
+            result.unparsed += sum(problem.kind == "unparsed" for problem in done.problems)
+            result.add(records(done), gold)
     return result
 
 
-def _by_chunk(
-    questions: Sequence[Question], parts: Sequence[tuple[Record, ...]], schema: ExtractionSchema
-) -> list[Record]:
-    chunks: dict[int, list[tuple[Record, ...]]] = {}
-    for question, part in zip(questions, parts, strict=True):
-        chunks.setdefault(question.chunk.start, []).append(part)
-    labels = [each.name for each in schema.types]
-    # What two overlapping chunks both say is one fact.
-    return [*merge([merge(group, labels) for group in chunks.values()], labels)]
+def _extracted(engine: Engine, limits: Limits, case: Case) -> Extraction | None:
+    try:
+        return extract(Document(id="case", text=case.text), case.schema, engine=engine, limits=limits)
+    except (BadInput, BadOutput):
+        return None
+
+
+def records(extraction: Extraction) -> list[Record]:
+    """An extraction as the records it came from; an entity that stands in several places counts once."""
+    entities = Counter((each.text, each.type or "") for each in extraction.entities)
+    found: list[Record] = [EntityRecord(text, kind) for text, kind in entities]
+    found += dict.fromkeys(RelationRecord(each.head.text, each.type, each.tail.text) for each in extraction.relations)
+    for event in extraction.events:
+        arguments = tuple((each.value.text, each.role) for each in event.arguments)
+        found.append(EventRecord(event.type, _text(event.trigger), arguments))
+    return found
+
+
+def _text(mention: Mention | None) -> str:
+    return mention.text if mention else ""

@@ -45,13 +45,15 @@ class Source:
 
 
 def read(folder: Path, name: str, *, split: str = "train") -> Source:
-    """One data set, `<folder>/<name>.<split>.jsonl.gz`. Raises `Misconfigured` when it is not there."""
-    path = folder / f"{name}.{split}.jsonl.gz"
-    if not path.is_file():
+    """One data set, `<folder>/<name>.<split>.jsonl`, gzipped or not. Raises `Misconfigured` when it is not there."""
+    path = folder / f"{name}.{split}.jsonl"
+    packed = path.with_name(f"{path.name}.gz")
+    if not path.is_file() and not packed.is_file():
         raise Misconfigured(
-            f"{path} does not exist. Point --data at the folder of data sets, or drop it from the recipe."
+            f"{path} does not exist, nor {packed.name}. Point --data at the folder of data sets, or drop it from the "
+            "recipe."
         )
-    with gzip.open(path, "rb") as lines:
+    with path.open("rb") if path.is_file() else gzip.open(packed) as lines:
         return of(name, tuple(_row(orjson.loads(line)) for line in lines))
 
 
