@@ -77,7 +77,7 @@ def test_through_an_engine(converted: Path) -> None:
         "6 records written to out.jsonl, 0 of them without an answer; 0 bad lines.\n",
     )
     answers_belong_to_their_questions(converted)
-    assert evaluated(converted)["total"]["总样本数"] == len(DOCUMENTS)
+    assert evaluated(converted)["documents"] == len(DOCUMENTS)
 
 
 def test_a_record_that_does_not_fit_costs_only_its_own_answer(converted: Path) -> None:
@@ -101,7 +101,7 @@ def test_through_the_queue(converted: Path, redis: Redis, redis_url: str) -> Non
         assert done.returncode == 0, done.stderr + worker.said()
     answers_belong_to_their_questions(converted)
     assert redis.dbsize() > 0
-    assert evaluated(converted)["total"]["总样本数"] == len(DOCUMENTS)
+    assert evaluated(converted)["documents"] == len(DOCUMENTS)
 
 
 def test_an_answer_to_nothing_leaves_no_file(converted: Path) -> None:
