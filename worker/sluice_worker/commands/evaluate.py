@@ -8,6 +8,7 @@ import click
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Task
+from sluice_worker.commands.output import whole_file
 
 if TYPE_CHECKING:
     from sluice_worker.evaluation.counting import Counts
@@ -95,8 +96,10 @@ def evaluate(context: click.Context, /, **given: Any) -> None:
 
     options = Options.of(given)
     outcome, has_bad_lines = _outcome(options)
+    # Before the table: whoever pipes that into `head` wants the files all the same.
+    written = _written(options, outcome)
     table.show(Console(markup=False, emoji=False, highlight=False), outcome)
-    for line in _written(options, outcome):
+    for line in written:
         click.echo(line)
     if has_bad_lines:
         context.exit(1)
@@ -165,4 +168,5 @@ def _written(options: Options, outcome: "Outcome") -> list[str]:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    with whole_file(path) as file:
+        file.write(content)
