@@ -143,18 +143,19 @@ def _failed_cases(faults: list[str]) -> set[str]:
 
 
 def main(folders: list[str]) -> int:
-    vectors = [vector for folder in (map(Path, folders) if folders else [public(), OWN]) for vector in load(folder)]
+    found = {folder: load(folder) for folder in (map(Path, folders) if folders else [public(), OWN])}
+    vectors = [vector for each in found.values() for vector in each]
     totals = Counter(vector.kind for vector in vectors for _ in vector.cases)
     failures = {vector.name: problems(vector) for vector in vectors if vector.kind in CHECKS}
     failed = Counter(vector.kind for vector in vectors for _ in _failed_cases(failures.get(vector.name, [])))
     for kind, total in sorted(totals.items()):
-        outcome = f"{total - failed[kind]}/{total}" if kind in CHECKS else f"not checked yet ({total})"
+        outcome = f"{total - failed[kind]}/{total}" if kind in CHECKS else f"of {total} none can be checked"
         sys.stdout.write(f"{kind:12} {outcome}\n")
     for name, faults in failures.items():
         sys.stdout.write("".join(f"{name} {fault}\n" for fault in faults))
-    if not vectors:
-        sys.stdout.write("No vectors found: set SLUICE_GOLDEN to their folder.\n")
-    return 1 if not vectors or failed else 0
+    empty = [folder for folder, each in found.items() if not each]
+    sys.stdout.write("".join(f"No vectors in {folder}: set SLUICE_GOLDEN to their folder.\n" for folder in empty))
+    return 1 if empty or failed or totals.keys() - CHECKS.keys() else 0
 
 
 if __name__ == "__main__":

@@ -66,6 +66,37 @@ def test_a_gzipped_source_gives_the_same_records(data: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_standard_output_that_is_a_file_is_added_to(data: Path) -> None:
+    with (data / "all.json").open("w") as kept:
+        kept.write("kept\n")
+        kept.flush()
+        command = [*COMMAND, "NER/sample.json", "/dev/stdout", "--schema", "NER/schema.json"]
+        subprocess.run(command, cwd=data, stdout=kept, timeout=100, check=True)
+    first, *others = (data / "all.json").read_bytes().splitlines()
+    assert (first, len(others)) == (b"kept", 6)
+
+
+def test_a_replaced_file_keeps_its_mode_and_a_source_is_never_replaced(data: Path) -> None:
+    target = data / "out.json"
+    target.write_text("old")
+    target.chmod(0o600)
+    assert convert(data, "NER/sample.json", "out.json", "--schema", "NER/schema.json").returncode == 0
+    assert (target.stat().st_mode & 0o777, len(records(target))) == (0o600, 6)
+    before = (data / "NER/sample.json").read_bytes()
+    done = convert(data, "NER/sample.json", "NER/sample.json", "--schema", "NER/schema.json")
+    assert (done.returncode, (data / "NER/sample.json").read_bytes()) == (1, before)
+    assert "would be overwritten" in done.stderr
+
+
+def test_an_odd_head_type_is_a_bad_line(data: Path) -> None:
+    relation = {"head": "a", "head_type": ["x"], "relation": "r", "tail": "b"}
+    (data / "kg.json").write_text(json.dumps({"text": "a b", "relation": [relation]}) + "\n")
+    (data / "kg-schema.json").write_text('[]\n["r"]\n{"x": ["r"]}\n')
+    done = convert(data, "kg.json", "out.json", "--schema", "kg-schema.json", "--task", "KG")
+    assert done.returncode == 1
+    assert "kg.json, line 1: Item 1 of `relation` has a `head_type`" in done.stderr
+
+
 def test_bad_lines_are_told_and_the_rest_is_converted(data: Path) -> None:
     with (data / "NER/sample.json").open("a") as file:
         file.write('\n{"text": "SECRET"}\n{"text": "Last.", "entity": []}\n')

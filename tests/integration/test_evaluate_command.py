@@ -109,6 +109,18 @@ def test_another_file_is_compared_over_the_documents_of_both(tmp_path: Path) -> 
     assert max(map(cell_len, done.stdout.splitlines())) <= 80
 
 
+def test_json_without_a_file_takes_the_place_of_the_tables(tmp_path: Path) -> None:
+    write(tmp_path / "p.jsonl", [RIGHT])
+    done = evaluate("p.jsonl", "--task", "NER", "--json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["documents"] == 1
+    before = (tmp_path / "p.jsonl").read_bytes()
+    done = evaluate("p.jsonl", "--task", "NER", "--json", "p.jsonl", folder=tmp_path)
+    assert (done.returncode, (tmp_path / "p.jsonl").read_bytes()) == (1, before)
+    assert "would be overwritten" in done.stderr
+    assert "Scores" in done.stdout
+
+
 def test_departures_from_the_original_are_named_first(tmp_path: Path) -> None:
     write(tmp_path / "p.jsonl", ["```json\n" + json.dumps({"人物": ["Ann", "Ann"]}) + "\n```", RIGHT])
     done = evaluate("p.jsonl", "--task", "NER", "--clean", "--lenient", folder=tmp_path)

@@ -74,7 +74,7 @@ def test_through_an_engine(converted: Path) -> None:
     done = sluice("predict", "test.jsonl", "out.jsonl", folder=converted, model="sluice-tiny")
     assert (done.returncode, done.stdout) == (
         0,
-        "6 records written to out.jsonl, 0 of them without an answer; 0 bad lines.\n",
+        "6 records written to out.jsonl, 0 of them without a whole answer; 0 bad lines.\n",
     )
     answers_belong_to_their_questions(converted)
     assert evaluated(converted)["documents"] == len(DOCUMENTS)

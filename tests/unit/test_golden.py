@@ -35,7 +35,7 @@ def test_a_difference_is_reported() -> None:
 
 
 def test_a_folder_without_vectors_is_a_failure(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert golden_vectors.main([str(tmp_path)]) == 1
+    assert golden_vectors.main([str(OWN), str(tmp_path)]) == 1
     assert "SLUICE_GOLDEN" in capsys.readouterr().out
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from sluice_schemas.errors import BadInput
+from sluice_schemas.extraction import Extraction, Mention, Problem, Relation
 from sluice_schemas.schema import Task
 from sluice_worker.engine.scripted import ScriptedEngine
 from sluice_worker.evaluation.asked import Asked, read
 from sluice_worker.evaluation.predict import WINDOW, Answer, predict
-from sluice_worker.evaluation.queue import schema_of
+from sluice_worker.evaluation.queue import _answers, _orders, schema_of
 from sluice_worker.protocol.instruction import build, dump
 from sluice_worker.protocol.prompt import render
 
@@ -118,6 +119,54 @@ def test_the_labels_are_asked_in_the_pieces_of_the_file() -> None:
     assert schema.labels_per_request == 2
 
 
-def test_described_labels_cannot_go_through_the_queue() -> None:
-    with pytest.raises(BadInput, match="described"):
-        schema_of(asked(record("t", schema=[{"person": "a human"}])))
+@pytest.mark.parametrize(
+    ("given_record", "told"),
+    [
+        (record("t", schema={"person": "a human"}), "descriptions and examples"),  # as `--described` makes it
+        (record("t", task="EE", schema={"m": {"m": "x", "trigger": True, "arguments": {"who": "y"}}}), "descriptions"),
+        (record("t", task="EEA", schema=[{"event_type": "m", "trigger": ["met"], "arguments": []}]), "given triggers"),
+        (record("t", schema=["a "]), "not valid"),  # no label that a schema may have
+        (record("t", schema=[1]), "has not the form"),
+    ],
+)
+def test_what_no_schema_of_plain_labels_asks_cannot_go_through_the_queue(
+    given_record: dict[str, Any], told: str
+) -> None:
+    (order,) = _orders(asked(given_record))
+    assert order.schema is None
+    assert told in order.failure
+
+
+def test_equal_texts_are_documents_of_their_own() -> None:
+    parts = [record("t", schema=labels) for labels in (["a"], ["b"], ["a"], ["b"])]
+    orders = [*_orders(asked(*parts, record("u", schema=["a"])))]
+    assert [[each.number for each in order.records] for order in orders] == [[1, 2], [3, 4], [5]]
+    assert len({order.id for order in orders}) == 3
+
+
+def extraction(task: Task, **fields: Any) -> Extraction:
+    return Extraction(job_id="j", document_id="d", schema_ref="a@1", task=task, language="en", model="m", **fields)
+
+
+def outputs(given_record: dict[str, Any], found: Extraction) -> list[tuple[Any, str]]:
+    (order,) = _orders(asked(given_record))
+    return [(each.output and json.loads(each.output), each.failure) for each in _answers(order, found)]
+
+
+def test_a_predicate_between_several_types_is_answered_under_its_name() -> None:
+    items = [{"subject_type": "p", "predicate": "born in", "object_type": kind} for kind in ("city", "country")]
+    relation = Relation(type="born in", head=Mention(text="Ann", type="p"), tail=Mention(text="Oslo"))
+    found = extraction("SPO", relations=(relation,))
+    assert outputs(record("t", task="SPO", schema=items), found) == [
+        ({"born in": [{"subject": "Ann", "object": "Oslo"}]}, "")
+    ]
+
+
+def test_answers_that_were_lost_on_the_way_are_told() -> None:
+    lost = (Problem(kind="unparsed", detail="The answer is no JSON."),)
+    nothing = extraction("NER", problems=lost)
+    assert outputs(record("t"), nothing) == [("", "1 answers about its document were cut, unreadable or missing.")]
+    some = extraction("NER", problems=lost, entities=(Mention(text="Ann", type="person"),))
+    ((said, failure),) = outputs(record("t"), some)
+    assert (said["person"], bool(failure)) == (["Ann"], True)
+    assert outputs(record("t"), extraction("NER")) == [({"person": [], "place": []}, "")]

@@ -13,7 +13,7 @@ from sluice_schemas import shelf
 from sluice_schemas.document import Language
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import REF, ExtractionSchema, Task, Type
-from sluice_worker.commands.output import whole_file
+from sluice_worker.commands.output import check_target, whole_file
 
 BAD_LINES = 1
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -91,10 +91,7 @@ def _files(options: dict[str, Any]) -> tuple[Path, Path]:
         if bool(options[name]) == bool(options[f"{name}_path"]):
             raise click.UsageError("Give SRC and TGT, the one to read and the one to write, once each.")
     source, target = options["src"] or options["src_path"], options["tgt"] or options["tgt_path"]
-    if not target.parent.is_dir():
-        raise BadInput(f"There is no folder {target.parent} to write to; make it first.")
-    if target.exists() and target.samefile(source):
-        raise BadInput(f"{source} would be overwritten; give another TGT.")
+    check_target(target, source)
     return source, target
 
 

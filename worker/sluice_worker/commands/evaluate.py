@@ -8,7 +8,7 @@ import click
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Task
-from sluice_worker.commands.output import whole_file
+from sluice_worker.commands.output import check_target, whole_file
 
 if TYPE_CHECKING:
     from sluice_worker.evaluation.counting import Counts
@@ -34,6 +34,11 @@ class Options:
     target: Path | None
     other: Path | None
     is_original: bool
+
+    @property
+    def is_json_alone(self) -> bool:
+        """Whether the figures go to standard output, in place of the tables."""
+        return self.target == Path("-")
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Options":
@@ -69,7 +74,15 @@ class Options:
 )
 @click.option("--clean", is_flag=True, help="Compare without repeats and absent values. Not comparable.")
 @click.option("--lenient", is_flag=True, help="Mend outputs that are not plain JSON. Not comparable.")
-@click.option("--json", "target", type=TARGET, metavar="FILE", help="Also write all figures here.")
+@click.option(
+    "--json",
+    "target",
+    type=TARGET,
+    metavar="[OUT]",
+    is_flag=False,
+    flag_value="-",
+    help="Also write all figures to OUT; without OUT, JSON instead of the tables.",
+)
 @click.option("--compare", type=FILE, metavar="OTHER", help="Is OTHER better on the same documents?")
 # The original's spellings, and its options that do nothing.
 @click.option("--path1", type=FILE, hidden=True)
@@ -93,14 +106,20 @@ def evaluate(context: click.Context, /, **given: Any) -> None:
     from rich.console import Console
 
     from sluice_worker.evaluation import table
+    from sluice_worker.evaluation.outcome import as_text
 
     options = Options.of(given)
     outcome, has_bad_lines = _outcome(options)
-    # Before the table: whoever pipes that into `head` wants the files all the same.
-    written = _written(options, outcome)
-    table.show(Console(markup=False, emoji=False, highlight=False), outcome)
+    written: list[str] = []
+    try:  # before the table: whoever pipes that into `head` wants the files all the same
+        written = _written(options, outcome)
+    finally:
+        if options.is_json_alone:
+            click.echo(as_text(outcome.as_json(), indent=2))
+        else:
+            table.show(Console(markup=False, emoji=False, highlight=False), outcome)
     for line in written:
-        click.echo(line)
+        click.echo(line, err=options.is_json_alone)
     if has_bad_lines:
         context.exit(1)
 
@@ -128,6 +147,8 @@ def _outcome(options: Options) -> "tuple[Outcome, bool]":
 def _task(file: Path) -> Task:
     from sluice_worker.evaluation.predictions import named_tasks
 
+    if not file.is_file():  # a pipe can be read but once
+        raise BadInput(f"{file} is no regular file; say --task with one of {', '.join(TASKS)}.")
     with file.open("rb") as lines:
         named = named_tasks(lines)
     found = next(iter(named)) if len(named) == 1 else None
@@ -156,7 +177,9 @@ def _written(options: Options, outcome: "Outcome") -> list[str]:
     from sluice_worker.evaluation.outcome import as_text
 
     said = []
-    if options.target:
+    if options.target and not options.is_json_alone:
+        options.target.parent.mkdir(parents=True, exist_ok=True)
+        check_target(options.target, options.file, *([options.other] if options.other else []))
         _write(options.target, as_text(outcome.as_json(), indent=2) + b"\n")
         said.append(f"All figures are in {options.target}.")
     if options.is_original:

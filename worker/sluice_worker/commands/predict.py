@@ -8,7 +8,7 @@ import click
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Decoding, Task
-from sluice_worker.commands.output import whole_file
+from sluice_worker.commands.output import check_target, whole_file
 from sluice_worker.settings import Settings
 
 
@@ -21,15 +21,21 @@ from sluice_worker.settings import Settings
     type=click.Choice(get_args(Decoding)),
     help="Hold answers to their form, or to the text as well. Default: the model's own advice.",
 )
-@click.option("--queue", is_flag=True, help="Through the queue and its workers, instead of an engine of its own.")
+@click.option(
+    "--queue",
+    is_flag=True,
+    help="Ask the workers behind the queue: what a service gets, read leniently, long texts in chunks.",
+)
 def predict(source: BinaryIO, target: Path, task: Task | None, decoding: Decoding | None, queue: bool) -> None:
     """Answer the instructions in FILE, which `sluice convert --split test` wrote, and write them with their answers
     to OUT, which `sluice evaluate` reads.
 
-    A record that cannot be answered is named and gets an empty answer, which counts as an error; the others go on.
+    A record that cannot be answered is named and gets an empty answer, which counts as an error; a line that is no
+    record is named and left out. The others go on, and the exit code is then 1.
     """
     if queue and decoding:
         raise click.UsageError("--decoding is the workers' setting; leave it out with --queue.")
+    check_target(target, Path(source.name))
     from sluice_worker.evaluation.asked import read
 
     given = read(source, task=task)
@@ -75,5 +81,5 @@ def _write(answers: Iterator[Any], target: Path) -> int:
                 click.echo(f"line {each.asked.number}: {each.failure}", err=True)
             file.write(f"{dump({**each.asked.record, 'output': each.output})}\n".encode())
             written += 1
-    click.echo(f"{written} records written to {target}, {failed} of them without an answer; {unread} bad lines.")
+    click.echo(f"{written} records written to {target}, {failed} of them without a whole answer; {unread} bad lines.")
     return failed + unread

@@ -8,6 +8,7 @@ import click
 import orjson
 
 from sluice_schemas import shelf
+from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import ExtractionSchema, Task
 from sluice_worker.settings import Settings
 
@@ -29,6 +30,10 @@ def score(data: Path, split: str, limit: int, ref: str | None, target: Path | No
     that they go in service; how many answers could not be read at all is shown.
     """
     schema = shelf.find(ref) if ref else None
+    endings = (f".{split}.jsonl", f".{split}.jsonl.gz")
+    names = sorted({path.name.split(endings[0])[0] for path in data.iterdir() if path.name.endswith(endings)})
+    if not names:
+        raise BadInput(f"{data} holds no <set>{endings[0]} nor <set>{endings[1]}; say --data or --split otherwise.")
     settings = Settings.read()
     from sluice_worker.engine import load
     from sluice_worker.training import corpus
@@ -37,7 +42,7 @@ def score(data: Path, split: str, limit: int, ref: str | None, target: Path | No
     click.echo(f"{engine.card.name}, strict micro-F1, first {limit} rows of each set\n")
     click.echo(f"{'set':<20}{'task':<5}{'lang':<5}{'rows':>5}  {'level':<9}{'P':>6}{'R':>7}{'F1':>7}{'unparsed':>10}")
     rows: list[dict[str, Any]] = []
-    for name in sorted({path.name.split(f".{split}.jsonl")[0] for path in data.glob(f"*.{split}.jsonl*")}):
+    for name in names:
         for row in _scored(corpus.read(data, name, split=split), engine, load.limits(settings, engine), limit, schema):
             rows.append(row)
             _tell(row)

@@ -79,6 +79,8 @@ class Reader:
             for key in REQUIRED[self.task]:
                 if not isinstance(fact.get(key), str):
                     raise BadInput(f"Item {number} of `{name}` needs `{key}`, a string.")
+            if self.task == "KG" and not isinstance(fact.get("head_type"), str | None):
+                raise BadInput(f"Item {number} of `{name}` has a `head_type` that is no string; leave it out.")
             if name == "event":
                 self._check_event(fact, number)
 

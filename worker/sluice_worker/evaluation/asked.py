@@ -44,9 +44,11 @@ def _asked(number: int, line: bytes, task: Task | None) -> Asked:
     record = _object(line, "the line")
     if not isinstance(record.get("instruction"), str):
         raise BadInput("there is no instruction; convert the file with --split test first.")
-    named: Task | None = record.get("task", task)
-    if named is None or named not in get_args(Task):
+    named: Task | None = record.get("task") or task
+    if named is None:
         raise BadInput(f"the record names no task; add --task, one of {', '.join(get_args(Task))}.")
+    if named not in get_args(Task):
+        raise BadInput(f"the record names a task that is none of {', '.join(get_args(Task))}.")
     asked = _object(record["instruction"], "the instruction")
     if not asked.keys() >= FIELDS or not isinstance(asked["input"], str):
         raise BadInput("the instruction holds no instruction, schema and input text; was the file converted?")

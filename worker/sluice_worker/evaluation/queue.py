@@ -16,13 +16,16 @@ from pydantic import ValidationError
 
 from sluice_schemas.document import Language
 from sluice_schemas.errors import BadInput, Unavailable
-from sluice_schemas.extraction import Extraction, Mention
+from sluice_schemas.extraction import Extraction, Mention, ProblemKind, Relation
 from sluice_schemas.schema import ExtractionSchema, Part, Task, Type
 from sluice_schemas.wire import describe
 from sluice_worker.evaluation.asked import Asked
 from sluice_worker.evaluation.predict import Answer
 from sluice_worker.protocol.answer import Annotation, answer
 from sluice_worker.protocol.instruction import TEXTS, dump
+
+LOSSES: frozenset[ProblemKind] = frozenset({"failed_request", "unparsed", "cut_answer"})
+"""Problems after which an answer says less than the model may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +56,54 @@ def predict(given: Iterable[Asked | BadInput]) -> Iterator[Answer | BadInput]:
 def _orders(asked: Iterable[Asked]) -> Iterator[Order]:
     """Converted files hold the records of a document together."""
     run = secrets.token_hex(4)  # the same file may be predicted again, by another model
-    groups = itertools.groupby(asked, key=lambda each: (each.record.get("source"), each.task, each.text))
-    for number, (_, group) in enumerate(groups, start=1):
-        records = tuple(group)
+    for number, records in enumerate(_documents(asked), start=1):
         try:
             yield Order(f"{run}-{number}", records, schema_of(records))
         except BadInput as exc:
             yield Order(f"{run}-{number}", records, None, str(exc))
 
 
+def _documents(asked: Iterable[Asked]) -> Iterator[tuple[Asked, ...]]:
+    """Records in a row about one text, in one language; a label that comes again begins the next document."""
+    groups = itertools.groupby(asked, key=lambda each: (each.record.get("source"), each.task, each.text, _is_zh(each)))
+    for _, group in groups:
+        records: list[Asked] = []
+        seen: set[str] = set()
+        for each in group:
+            labels = {orjson.dumps(item).decode() for item in each.schema} if isinstance(each.schema, list) else set()
+            if labels & seen:
+                yield tuple(records)
+                records, seen = [], set()
+            records.append(each)
+            seen |= labels
+        yield tuple(records)
+
+
 def schema_of(records: Sequence[Asked]) -> ExtractionSchema:
-    """The schema that asks all the labels of these records at once. Raises `BadInput` for described ones."""
-    types = [_type(item) for each in records for item in each.schema]
-    language: Language = "zh" if _is_chinese(records[0]) else "en"
-    content = {
-        "task": records[0].task,
-        "language": language,
-        "types": [each.model_dump(mode="json", exclude_defaults=True) for each in types],
-        # Asked in the same pieces as in the file.
-        "split_num": len(records[0].schema) if len(records) > 1 else -1,
-    }
-    digest = hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
+    """The schema that asks all the labels of these records at once.
+
+    Raises `BadInput` for what no schema of plain labels can ask: descriptions, examples, given triggers.
+    """
+    for each in records:
+        if not isinstance(each.schema, list) or "example" in orjson.loads(each.instruction):
+            raise BadInput("descriptions and examples cannot be put together again; publish the schema, and submit.")
+    language: Language = "zh" if _is_zh(records[0]) else "en"
     try:
+        types = [_type(item) for each in records for item in each.schema]
+        content = {
+            "task": records[0].task,
+            "language": language,
+            "types": [each.model_dump(mode="json", exclude_defaults=True) for each in types],
+            # Asked in the same pieces as in the file.
+            "split_num": len(records[0].schema) if len(records) > 1 else -1,
+        }
+        digest = hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
         return ExtractionSchema.model_validate({"id": f"predict/{digest}", "version": 1, **content}, strict=False)
     except ValidationError as exc:
         raise BadInput(describe(exc, "schema that it asks by")) from exc
 
 
-def _is_chinese(asked: Asked) -> bool:
+def _is_zh(asked: Asked) -> bool:
     return str(orjson.loads(asked.instruction)["instruction"]).startswith(TEXTS["zh"][asked.task][:8])
 
 
@@ -90,11 +113,13 @@ def _type(item: Any) -> Type:
             return Type(name=item)
         case {"subject_type": head, "predicate": name, "object_type": tail}:
             return Type(name=name, subject_type=head, object_type=tail)
+        case {"event_type": _, "trigger": [*_]}:
+            raise BadInput("given triggers cannot go through the queue; predict without --queue.")
         case {"event_type": name, "arguments": [*roles]}:
             return Type(name=name, roles=tuple(Part(name=role) for role in roles))
         case {"entity_type": name, "attributes": [*attributes]}:
             return Type(name=name, attributes=tuple(Part(name=each) for each in attributes))
-    raise BadInput("described schemas are not put together again; publish the schema and submit the documents.")
+    raise BadInput("one of its labels has not the form that its task takes.")
 
 
 def _results(folder: Path, orders: Sequence[Order]) -> dict[str, Extraction]:
@@ -131,16 +156,22 @@ def _answers(order: Order, extraction: Extraction | None) -> Iterator[Answer]:
     for asked in order.records:
         if extraction is None:
             yield Answer(asked, "", order.failure or "no result came back; see the messages above.")
-        else:
-            yield Answer(asked, dump(answer(asked.task, asked.schema, _annotation(extraction), asked.text)))
+            continue
+        said = answer(asked.task, asked.schema, _annotation(extraction, asked.schema), asked.text)
+        lost = sum(problem.kind in LOSSES for problem in extraction.problems)
+        is_empty = not (extraction.entities or extraction.relations or extraction.events)
+        failure = f"{lost} answers about its document were cut, unreadable or missing." if lost else ""
+        yield Answer(asked, "" if lost and is_empty else dump(said), failure)
 
 
-def _annotation(extraction: Extraction) -> Annotation:
+def _annotation(extraction: Extraction, schema: Sequence[Any]) -> Annotation:
     """The extraction as the items of a document's `entity`, `relation` or `event` field."""
     task: Task = extraction.task
+    if task == "SPO":
+        return [each for relation in extraction.relations for each in _typed(relation, schema)]
     if task == "NER":
         return [{"entity": each.text, "entity_type": each.type} for each in extraction.entities]
-    if task in ("RE", "SPO", "KG"):
+    if task in ("RE", "KG"):
         return [
             {"relation": each.type, **_end("head", each.head), **_end("tail", each.tail)}
             for each in extraction.relations
@@ -153,6 +184,16 @@ def _annotation(extraction: Extraction) -> Annotation:
         }
         for event in extraction.events
     ]
+
+
+def _typed(relation: Relation, schema: Sequence[Any]) -> Iterator[dict[str, str]]:
+    """A triple under each item that it answers: a predicate between several pairs of types does not say which."""
+    for item in schema:
+        types = (item["subject_type"], item["object_type"])
+        known = (relation.head.type or types[0], relation.tail.type or types[1])
+        if item["predicate"] == relation.type and known == types:
+            head, tail = relation.head.text, relation.tail.text
+            yield {"relation": relation.type, "head": head, "head_type": types[0], "tail": tail, "tail_type": types[1]}
 
 
 def _end(name: str, mention: Mention) -> dict[str, str]:

@@ -36,7 +36,7 @@ def schema_of(source: Source, task: Task, language: Language) -> ExtractionSchem
     labels = source.labels[ANNOTATION_FIELD[task]]
     types = tuple(Type(name=label, roles=_roles(source, task, label)) for label in labels)
     return ExtractionSchema(
-        id=f"dev/{source.name.replace('_', '-')}", version=1, task=task, language=language, types=types
+        id=f"dev/{source.name.lower().replace('_', '-')}", version=1, task=task, language=language, types=types
     )
 
 

@@ -54,7 +54,20 @@ def read(folder: Path, name: str, *, split: str = "train") -> Source:
             "recipe."
         )
     with path.open("rb") if path.is_file() else gzip.open(packed) as lines:
-        return of(name, tuple(_row(orjson.loads(line)) for line in lines))
+        rows = tuple(_checked(path, number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    if not rows:
+        raise Misconfigured(f"{path} holds no rows. Give it some, or take it away.")
+    return of(name, rows)
+
+
+def _checked(path: Path, number: int, line: bytes) -> Row:
+    try:
+        return _row(orjson.loads(line))
+    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+        raise Misconfigured(
+            f"{path}, line {number} is no annotated row: {type(exc).__name__} {exc}. It needs `lang`, `text` and a "
+            "list `entity`, `relation` or `event`."
+        ) from exc
 
 
 def generated(name: str, *, seed: int, count: int) -> Source:

@@ -50,8 +50,8 @@ class Fitting:
     def fit(self, exercise: Exercise) -> Sequence | None:
         """The sequence, or None where it cannot fit.
 
-        Of a text that is too long the last sentences go, as long as no value of the answer stands in them alone: a
-        model must not learn to answer what it cannot read.
+        Of a text that is too long the last sentences go, as long as no value of the answer stands in them: a model must
+        not learn to answer what it cannot read.
         """
         fitted = self._fit(exercise)
         if isinstance(fitted, str):
@@ -102,6 +102,6 @@ class Fitting:
 
 
 def _names_what_is_cut(task: Task, answer: str, text: str, end: int) -> bool:
-    """Whether a value of the answer stands in the text, but not in what is kept of it."""
+    """Whether a value of the answer stands anywhere in what is cut off: nobody knows which place was meant."""
     values = (value for record in parse_strict(task, answer).records for value in values_of(record))
-    return any(isinstance(value, str) and value in text and value not in text[:end] for value in values)
+    return any(isinstance(value, str) and value in text and text.rfind(value) + len(value) > end for value in values)
