@@ -4,7 +4,6 @@ import base64
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 import orjson
 
+from sluice_worker.client import client
 from sluice_worker.demo import report
 from sluice_worker.demo.receiver import Inbox, receiving
 from sluice_worker.process import stack
@@ -81,9 +81,8 @@ def _run(folder: Path, inbox: Inbox, environment: Mapping[str, str]) -> None:
 
 def _sluice(*arguments: str) -> None:
     """Runs a command as a user would; a failure ends the demo with its exit code."""
-    done = subprocess.run([sys.executable, "-m", "sluice_producer", *arguments], check=False)
-    if done.returncode:
-        raise click.exceptions.Exit(done.returncode)
+    if code := client(*arguments):
+        raise click.exceptions.Exit(code)
 
 
 def _await_webhooks(inbox: Inbox, expected: int) -> None:

@@ -3,8 +3,6 @@
 import hashlib
 import itertools
 import secrets
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from sluice_schemas.errors import BadInput, Unavailable
 from sluice_schemas.extraction import Extraction, Mention, ProblemKind, Relation
 from sluice_schemas.schema import ExtractionSchema, Part, Task, Type
 from sluice_schemas.wire import describe
+from sluice_worker.client import client
 from sluice_worker.evaluation.asked import Asked
 from sluice_worker.evaluation.predict import Answer
 from sluice_worker.protocol.answer import Annotation, answer
@@ -133,9 +132,10 @@ def _results(folder: Path, orders: Sequence[Order]) -> dict[str, Extraction]:
     documents, results = folder / "documents.jsonl", folder / "results.jsonl"
     with documents.open("wb") as file:
         file.writelines(_line(order) for order in orders if order.schema)
-    if _client("schemas", "publish", *map(str, files)):
+    if client("schemas", "publish", *map(str, files), is_quiet=True):
         raise Unavailable("The schemas could not be published; see the message above.")
-    _client("submit", str(documents), "--schema", next(iter(schemas.values())).ref, "--out", str(results))
+    ref = next(iter(schemas.values())).ref
+    client("submit", str(documents), "--schema", ref, "--out", str(results), is_quiet=True)
     lines = results.read_bytes().splitlines() if results.exists() else []
     return {each.document_id: each for each in map(Extraction.decode, lines)}
 
@@ -144,12 +144,6 @@ def _line(order: Order) -> bytes:
     asked = order.records[0]
     fields = {"id": order.id, "text": asked.text, "schema": order.schema.ref if order.schema else ""}
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _client(*arguments: str) -> int:
-    return subprocess.run(
-        [sys.executable, "-m", "sluice_producer", *arguments], check=False, stdout=subprocess.DEVNULL
-    ).returncode
 
 
 def _answers(order: Order, extraction: Extraction | None) -> Iterator[Answer]:
