@@ -178,18 +178,17 @@ def _written(options: Options, outcome: "Outcome") -> list[str]:
 
     said = []
     if options.target and not options.is_json_alone:
-        options.target.parent.mkdir(parents=True, exist_ok=True)
-        check_target(options.target, options.file, *([options.other] if options.other else []))
-        _write(options.target, as_text(outcome.as_json(), indent=2) + b"\n")
+        _write(options, options.target, as_text(outcome.as_json(), indent=2) + b"\n")
         said.append(f"All figures are in {options.target}.")
     if options.is_original:
         path = oneke.result_path(options.file)
-        _write(path, as_text(outcome.original(), indent=4))
+        _write(options, path, as_text(outcome.original(), indent=4))
         said.append(f"OneKE's result file is {path}.")
     return said
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(options: Options, path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_target(path, options.file, *([options.other] if options.other else []))
     with whole_file(path) as file:
         file.write(content)

@@ -5,17 +5,10 @@ from collections.abc import Mapping
 from sluice_schemas.schema import Task, Type
 from sluice_worker.conversion.annotated import Facts
 from sluice_worker.conversion.labels import named, parts_of
+from sluice_worker.protocol.answer import ANNOTATION_FIELD, LABEL_KEY
 
 Groups = dict[str, Facts]
 """The items of an annotation by label, in annotation order; a label with nothing is left out."""
-
-TYPE_FIELD: Mapping[Task, str] = {
-    "NER": "entity_type",
-    "RE": "relation",
-    "EE": "event_type",
-    "EET": "event_type",
-    "EEA": "event_type",
-}
 
 
 def grouped(task: Task, facts: Facts, known: Mapping[str, Type]) -> Groups:
@@ -27,7 +20,7 @@ def grouped(task: Task, facts: Facts, known: Mapping[str, Type]) -> Groups:
         for fact in facts:
             groups.setdefault(f"{fact['head_type']}_{fact['relation']}_{fact['tail_type']}", []).append(fact)
         return groups
-    field = TYPE_FIELD[task]
+    field = LABEL_KEY[ANNOTATION_FIELD[task]]
     for fact in facts:
         groups.setdefault(fact[field], []).append(fact)
     return groups

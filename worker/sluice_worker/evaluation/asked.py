@@ -14,13 +14,20 @@ FIELDS = {"instruction", "schema", "input"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One record. `schema` and `text` are those of its instruction, `number` is its line, counted from 1."""
+    """One record. `question` is its parsed instruction, `number` is its line, counted from 1."""
 
     number: int
     record: Mapping[str, Any]
     task: Task
-    schema: Any
-    text: str
+    question: Mapping[str, Any]
+
+    @property
+    def schema(self) -> Any:
+        return self.question["schema"]
+
+    @property
+    def text(self) -> str:
+        return str(self.question["input"])
 
     @property
     def instruction(self) -> str:
@@ -54,7 +61,7 @@ def _asked(number: int, line: bytes, task: Task | None) -> Asked:
         raise BadInput("the instruction holds no instruction, schema and input text; was the file converted?")
     if not isinstance(asked["schema"], list | dict):
         raise BadInput("the schema of the instruction is neither a list nor an object.")
-    return Asked(number, record, named, asked["schema"], asked["input"])
+    return Asked(number, record, named, asked)
 
 
 def _object(raw: bytes | str, name: str) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def _documents(asked: Iterable[Asked]) -> Iterator[tuple[Asked, ...]]:
     groups = itertools.groupby(asked, key=lambda each: (each.record.get("source"), each.task, each.text, _is_zh(each)))
     for _, group in groups:
         records: list[Asked] = []
-        seen: set[str] = set()
+        seen: set[bytes] = set()
         for each in group:
-            labels = {orjson.dumps(item).decode() for item in each.schema} if isinstance(each.schema, list) else set()
+            labels = {orjson.dumps(item) for item in each.schema} if isinstance(each.schema, list) else set()
             if labels & seen:
                 yield tuple(records)
                 records, seen = [], set()
@@ -84,7 +84,7 @@ def schema_of(records: Sequence[Asked]) -> ExtractionSchema:
     Raises `BadInput` for what no schema of plain labels can ask: descriptions, examples, given triggers.
     """
     for each in records:
-        if not isinstance(each.schema, list) or "example" in orjson.loads(each.instruction):
+        if not isinstance(each.schema, list) or "example" in each.question:
             raise BadInput("descriptions and examples cannot be put together again; publish the schema, and submit.")
     language: Language = "zh" if _is_zh(records[0]) else "en"
     try:
@@ -103,7 +103,7 @@ def schema_of(records: Sequence[Asked]) -> ExtractionSchema:
 
 
 def _is_zh(asked: Asked) -> bool:
-    return str(orjson.loads(asked.instruction)["instruction"]).startswith(TEXTS["zh"][asked.task][:8])
+    return str(asked.question["instruction"]).startswith(TEXTS["zh"][asked.task][:8])
 
 
 def _type(item: Any) -> Type:

@@ -1,6 +1,5 @@
 """Scores an engine on annotated rows through the serving path: all that a worker does between claim and commit."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,8 +76,7 @@ def _extracted(engine: Engine, limits: Limits, case: Case) -> Extraction | None:
 
 def records(extraction: Extraction) -> list[Record]:
     """An extraction as the records it came from; an entity that stands in several places counts once."""
-    entities = Counter((each.text, each.type or "") for each in extraction.entities)
-    found: list[Record] = [EntityRecord(text, kind) for text, kind in entities]
+    found: list[Record] = [*dict.fromkeys(EntityRecord(each.text, each.type or "") for each in extraction.entities)]
     found += dict.fromkeys(RelationRecord(each.head.text, each.type, each.tail.text) for each in extraction.relations)
     for event in extraction.events:
         arguments = tuple((each.value.text, each.role) for each in event.arguments)

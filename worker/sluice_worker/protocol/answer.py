@@ -19,6 +19,9 @@ ANNOTATION_FIELD: dict[Task, str] = {
     "EEA": "event",
 }
 
+LABEL_KEY: dict[str, str] = {"entity": "entity_type", "relation": "relation", "event": "event_type"}
+"""By the same field, what names the label of an item."""
+
 
 def answer(task: Task, schema: Sequence[Any], annotation: Annotation, text: str) -> dict[str, Any]:
     """The answer object: one key for each label of `schema` (a chunk of the list form), in its order.

@@ -11,7 +11,7 @@ import orjson
 
 from sluice_schemas.document import Language
 from sluice_schemas.errors import Misconfigured
-from sluice_worker.protocol.answer import Annotation
+from sluice_worker.protocol.answer import LABEL_KEY, Annotation
 from sluice_worker.training import generator
 
 GENERATED = "generated."
@@ -109,9 +109,6 @@ def joined(first: Row, second: Row) -> Row:
     fields = dict.fromkeys([*first.annotations, *second.annotations])
     merged = {field: [*first.annotations.get(field, ()), *second.annotations.get(field, ())] for field in fields}
     return Row(first.text + gap + second.text, first.language, merged)
-
-
-LABEL_KEY = {"entity": "entity_type", "relation": "relation", "event": "event_type"}
 
 
 def _labelled(row: Row) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

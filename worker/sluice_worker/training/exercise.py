@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice_schemas.schema import Part, Task, Type
-from sluice_worker.protocol.answer import answer
+from sluice_worker.protocol.answer import LABEL_KEY, answer
 from sluice_worker.protocol.instruction import build, dump, schema_value
-from sluice_worker.training.corpus import LABEL_KEY, Row, Source
+from sluice_worker.training.corpus import Row, Source
 
 TASKS: dict[str, dict[Task, float]] = {
     "entity": {"NER": 1.0},
