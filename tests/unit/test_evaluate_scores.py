@@ -391,17 +391,6 @@ def test_a_wrong_score_fails_its_vector() -> None:
     assert [each.split()[0] for each in golden_evaluate.check_eval(case, case)] == ["result", "counts"]
 
 
-def test_a_wrong_count_fails_its_vector() -> None:
-    documents = [{"gold": [["e", "t", [["a", "r"]]]], "pred": [["e", "u", [["a", "r"]]]]}]
-    result = {"总样本数": 1, "错误数": 0, "event_P": 0.0, "event_R": 0.0, "event_F1": 0.0}
-    result |= {"argument_P": 100.0, "argument_R": 100.0, "argument_F1": 100.0}
-    counts = {"event_tp": 0, "event_pred": 1, "event_gold": 1, "arg_tp": 1, "arg_pred": 1, "arg_gold": 1}
-    case = {"task": "EE", "match_mode": "normal", "docs": documents, "expected": {"result": result, "counts": counts}}
-    assert list(golden_evaluate.check_metric(case, case)) == []
-    counts["arg_tp"] = 0
-    assert [each.split()[0] for each in golden_evaluate.check_metric(case, case)] == ["counts"]
-
-
 def test_nothing_of_a_line_is_kept_but_records() -> None:
     found = read(files([ANN_TWICE] * 3), task="NER", parse=Rules("NER").parse)
     assert isinstance(found, Predictions)

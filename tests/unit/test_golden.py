@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import golden_evaluate
 import golden_vectors
 import pytest
 from golden_vectors import CHECKS, OWN, Vector
@@ -32,6 +33,17 @@ def test_a_difference_is_reported() -> None:
     cases = [{"text": "abc", "expected": "0"}, {"text": "abc", "expected": document_id("abc")}]
     (problem,) = golden_vectors.problems(Vector("id.json", "id", {"kind": "id", "cases": cases}))
     assert problem.startswith("case 0: id is 'ba7816bf")
+
+
+def test_a_wrong_count_fails_its_vector() -> None:
+    documents = [{"gold": [["e", "t", [["a", "r"]]]], "pred": [["e", "u", [["a", "r"]]]]}]
+    result = {"总样本数": 1, "错误数": 0, "event_P": 0.0, "event_R": 0.0, "event_F1": 0.0}
+    result |= {"argument_P": 100.0, "argument_R": 100.0, "argument_F1": 100.0}
+    counts = {"event_tp": 0, "event_pred": 1, "event_gold": 1, "arg_tp": 1, "arg_pred": 1, "arg_gold": 1}
+    case = {"task": "EE", "match_mode": "normal", "docs": documents, "expected": {"result": result, "counts": counts}}
+    assert list(golden_evaluate.check_metric(case, case)) == []
+    counts["arg_tp"] = 0
+    assert [each.split()[0] for each in golden_evaluate.check_metric(case, case)] == ["counts"]
 
 
 def test_a_folder_without_vectors_is_a_failure(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
