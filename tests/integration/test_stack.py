@@ -76,7 +76,10 @@ def test_interrupted_while_it_starts(tmp_path: Path, after_s: float) -> None:
     with started(tmp_path, "up", "--dir", str(tmp_path / "stack")) as running:
         until(lambda: "Starting" in running.said())
         time.sleep(after_s)
-        assert running.stop(signal.SIGINT) == 0
+        # CPython ends by the signal, though it was handled, when it fell into an `exec` of a string, as dataclasses
+        # make at import (pythonrun.c, unhandled_keyboard_interrupt).
+        assert running.stop(signal.SIGINT) in (0, -signal.SIGINT)
+        assert running.said().endswith("Stopped.\n")
         assert_nothing_is_left(tmp_path)
 
 
