@@ -9,7 +9,7 @@ from ledger_stage import QUICK, Stage, extraction, order, schema
 
 from sluice_schemas.errors import Conflict, Full, Lost, NotFound
 from sluice_schemas.event import Event
-from sluice_schemas.ledger import Limits
+from sluice_schemas.ledger import Limits, Verdict
 
 
 class LedgerContract:
@@ -91,7 +91,7 @@ class LedgerContract:
     def test_doorbell_for_a_job_that_is_not_waiting_is_dropped(self, stage: Stage) -> None:
         running, ended, delayed = (stage.claimed(key=key) for key in "abc")
         stage.worker.commit(ended, extraction(ended))
-        stage.worker.fail(delayed, "later", final=False, retry_delay_s=60)
+        stage.worker.fail(delayed, "later", verdict="retry", retry_delay_s=60)
         for job_id in ("0" * 32, running.job_id, ended.job_id, delayed.job_id):
             assert stage.worker.claim(job_id, "w") is None
 
@@ -120,17 +120,17 @@ class LedgerContract:
         assert result.model == "m"
         assert stage.worker.counts().deliveries == 1
 
-    @pytest.mark.parametrize("is_final", [False, True])
-    def test_a_settled_claim_cannot_be_settled_otherwise(self, stage: Stage, is_final: bool) -> None:
+    @pytest.mark.parametrize(("verdict", "other"), [("retry", "dead"), ("dead", "retry")])
+    def test_a_settled_claim_cannot_be_settled_otherwise(self, stage: Stage, verdict: Verdict, other: Verdict) -> None:
         claim, committed = stage.claimed(endpoints=("kb",)), stage.claimed(key="c")
-        outcome = stage.worker.fail(claim, "x", final=is_final)
-        assert stage.worker.fail(claim, "y", final=not is_final) == outcome
+        outcome = stage.worker.fail(claim, "x", verdict=verdict)
+        assert stage.worker.fail(claim, "y", verdict=other) == outcome
         assert stage.producer.job(claim.job_id).reason == "x"
         stage.worker.commit(committed, extraction(committed))
         with pytest.raises(Lost):
             stage.worker.commit(claim, extraction(claim))
         with pytest.raises(Lost):
-            stage.worker.fail(committed, "x", final=True)
+            stage.worker.fail(committed, "x", verdict="dead")
         with pytest.raises(Lost):
             stage.worker.release(committed)
 
@@ -140,7 +140,7 @@ class LedgerContract:
             claim = stage.worker.claim(job.id, "w")
             assert claim is not None
             reason, trace = f"unparseable {attempt}", f"trace {attempt}"
-            outcome = stage.worker.fail(claim, reason, final=False, traceback=trace, raw="{")
+            outcome = stage.worker.fail(claim, reason, verdict="retry", traceback=trace, raw="{")
         assert outcome.state == "dead"
         letter = stage.worker.dead_letter(job.id)
         assert (letter.job.reason, letter.traceback, letter.raw) == ("unparseable 3", "trace 3", "{")
@@ -152,7 +152,7 @@ class LedgerContract:
 
     def test_final_failure_is_dead_at_once(self, stage: Stage) -> None:
         claim = stage.claimed()
-        assert stage.worker.fail(claim, "too long", final=True, raw="x" * 70_000).state == "dead"
+        assert stage.worker.fail(claim, "too long", verdict="dead", raw="x" * 70_000).state == "dead"
         assert "70000 characters in all" in stage.worker.dead_letter(claim.job_id).raw
 
     def test_cancel(self, stage: Stage) -> None:
@@ -170,7 +170,7 @@ class LedgerContract:
 
     def test_replay_starts_a_dead_job_afresh(self, stage: Stage) -> None:
         claim = stage.claimed(endpoints=("kb",), timeout_s=60)
-        outcome = stage.worker.fail(claim, "bad adapter", final=True)
+        outcome = stage.worker.fail(claim, "bad adapter", verdict="dead")
         job = stage.worker.replay(claim.job_id)
         assert (job.state, job.priority, job.attempts, job.deadline, job.ended_at) == (
             "queued",
@@ -204,8 +204,8 @@ class LedgerContract:
     def test_counts(self, stage: Stage) -> None:
         first = stage.submit(key="q")
         _running, delayed, dead, done = (stage.claimed(key=key, endpoints=("kb",)) for key in "rdxs")
-        stage.worker.fail(delayed, "later", final=False, retry_delay_s=60)
-        stage.worker.fail(dead, "bad", final=True)
+        stage.worker.fail(delayed, "later", verdict="retry", retry_delay_s=60)
+        stage.worker.fail(dead, "bad", verdict="dead")
         stage.worker.commit(done, extraction(done))
         stage.wait(0.1)
         counts = stage.worker.counts()

@@ -24,7 +24,7 @@ class SweepContract:
         with pytest.raises(Lost):
             stage.worker.commit(zombie, extraction(zombie, model="zombie"))
         with pytest.raises(Lost):
-            stage.worker.fail(zombie, "x", final=True)
+            stage.worker.fail(zombie, "x", verdict="dead")
         with pytest.raises(Lost):
             stage.worker.release(zombie)
         stage.worker.commit(claim, extraction(claim))
@@ -36,7 +36,7 @@ class SweepContract:
 
     def test_failed_attempt_comes_back_after_its_delay(self, stage: Stage) -> None:
         claim = stage.claimed(priority="bulk")
-        outcome = stage.worker.fail(claim, "engine busy", final=False, retry_delay_s=HALF_S)
+        outcome = stage.worker.fail(claim, "engine busy", verdict="retry", retry_delay_s=HALF_S)
         assert (outcome.state, outcome.deliveries) == ("queued", ())
         assert stage.producer.job(claim.job_id).reason == "engine busy"
         assert stage.sweep().doorbells == ()
@@ -45,6 +45,15 @@ class SweepContract:
         again = stage.worker.claim(claim.job_id, "w")
         assert again is not None
         assert (again.attempt, again.is_suspect) == (2, False)
+
+    def test_attempt_on_which_the_engine_died_comes_back_as_a_suspect(self, stage: Stage) -> None:
+        claim = stage.claimed(priority="bulk")
+        assert stage.worker.fail(claim, "engine dead", verdict="suspect").state == "queued"
+        stage.wait(HALF_S)
+        assert len(stage.sweep().doorbells) == 1
+        again = stage.worker.claim(claim.job_id, "w")
+        assert again is not None
+        assert (again.attempt, again.is_suspect) == (2, True)
 
     def test_document_that_takes_workers_down_three_times_is_dead(self, stage: Stage) -> None:
         job = stage.submit(endpoints=("kb",))

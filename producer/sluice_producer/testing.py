@@ -50,4 +50,4 @@ class AnsweringDoorbell:
         try:
             self._ledger.commit(claim, self._answer(claim))
         except SluiceError as exc:
-            self._ledger.fail(claim, str(exc), final=True)
+            self._ledger.fail(claim, str(exc), verdict="dead")

@@ -48,7 +48,7 @@ def test_how_jobs_end_otherwise(client: Sluice, redis_url: str) -> None:
     dead, cancelled, slow = (client.submit(f"text {n}", schema=NEWS).id for n in range(3))
     claim = ledger.claim(dead, "w")
     assert claim is not None
-    ledger.fail(claim, "the model fell over", final=True)
+    ledger.fail(claim, "the model fell over", verdict="dead")
     assert client.cancel(cancelled).state == "cancelled"
     with pytest.raises(JobFailed, match="is dead: the model fell over"):
         client.result(dead)

@@ -60,7 +60,7 @@ class TestLostReply:
                 assert len(stage.worker.commit(claim, extraction(claim))) == 1
                 assert stage.worker.counts().deliveries == 1
             case "fail":
-                assert stage.worker.fail(claim, "x", final=True).state == "dead"
+                assert stage.worker.fail(claim, "x", verdict="dead").state == "dead"
                 assert stage.worker.counts().deliveries == 1
             case "release":
                 stage.worker.release(claim)
@@ -116,7 +116,7 @@ def test_patience_grows_with_the_backlog(stage: Stage, redis: Redis) -> None:
 def test_nothing_is_left_without_a_time_to_live(stage: Stage, redis: Redis) -> None:
     cancelled, expired = stage.submit(key="c"), stage.submit(key="e", timeout_s=HALF_S, endpoints=("kb",))
     done, dead = (stage.claimed(key=key, endpoints=("kb",)) for key in "sd")
-    posts = [*stage.worker.commit(done, extraction(done)), *stage.worker.fail(dead, "x", final=True).deliveries]
+    posts = [*stage.worker.commit(done, extraction(done)), *stage.worker.fail(dead, "x", verdict="dead").deliveries]
     stage.producer.cancel(cancelled.id)
     stage.wait(HALF_S)
     swept = stage.sweep()
@@ -145,7 +145,7 @@ def test_nothing_is_left_without_a_time_to_live(stage: Stage, redis: Redis) -> N
 
 def test_replayed_job_lives_until_it_ends(stage: Stage, redis: Redis) -> None:
     claim = stage.claimed()
-    stage.worker.fail(claim, "x", final=True)
+    stage.worker.fail(claim, "x", verdict="dead")
     stage.worker.replay(claim.job_id)
     assert [key for key in redis.scan_iter() if redis.pttl(key) >= 0 and key != b"{sluice}:sweeping"] == []
 
@@ -158,7 +158,7 @@ def test_all_keys_share_one_slot(stage: Stage, redis: Redis) -> None:
 
 def test_index_of_the_dead_is_trimmed(stage: Stage, redis: Redis) -> None:
     claim = stage.claimed()
-    stage.worker.fail(claim, "x", final=True)
+    stage.worker.fail(claim, "x", verdict="dead")
     redis.zadd("{sluice}:dead", {claim.job_id: time.time() - QUICK.retention_s - 3601})
     stage.sweep()
     assert redis.zcard("{sluice}:dead") == 0
@@ -217,7 +217,7 @@ def test_full_redis_refuses_documents_but_lets_work_end(own_redis: RedisServer) 
         post = stage.worker.claim_delivery(delivery_id, "w")
         assert post is not None
         stage.worker.delivered(post)
-        assert stage.worker.fail(failing, "x", final=True).state == "dead"
+        assert stage.worker.fail(failing, "x", verdict="dead").state == "dead"
         ops.config_set("maxmemory", 0)
     assert stage.submit(key="2").state == "queued"
 
@@ -292,7 +292,7 @@ def act(stage: Stage, story: Story, action: str, n: int) -> object:
         case "commit":
             answer = len(stage.worker.commit(claim, extraction(claim).model_copy(update={"job_id": "j"})))
         case "fail" | "final":
-            answer = stage.worker.fail(claim, "x", final=action == "final").state
+            answer = stage.worker.fail(claim, "x", verdict="dead" if action == "final" else "retry").state
         case "release":
             stage.worker.release(claim)
         case "renew":

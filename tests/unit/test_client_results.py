@@ -38,7 +38,7 @@ class TestResult:
 
     def test_dead(self, stage: Stage) -> None:
         job = stage.submit()
-        stage.ledger.fail(stage.claim(job.id), "the model fell over", final=True)
+        stage.ledger.fail(stage.claim(job.id), "the model fell over", verdict="dead")
         with pytest.raises(JobFailed, match="is dead: the model fell over") as caught:
             stage.client.result(job.id)
         assert caught.value.job.state == "dead"

@@ -106,7 +106,7 @@ def step(stage: Stage, operation: str, job_id: str, claims: list[Claim]) -> int:
             stage.worker.commit(claims[-1], extraction(claims[-1]))
             return int(job_was.state == "running")
         case "fail" | "final":
-            stage.worker.fail(claims[0], "x", final=operation == "final")
+            stage.worker.fail(claims[0], "x", verdict="dead" if operation == "final" else "retry")
         case "release":
             stage.worker.release(claims[-1])
         case "renew":

@@ -13,7 +13,7 @@ import structlog
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput, EngineDead, Lost, Misconfigured, Retryable, SluiceError
 from sluice_schemas.extraction import Extraction
-from sluice_schemas.ledger import Claim, WorkerLedger
+from sluice_schemas.ledger import Claim, Verdict, WorkerLedger
 from sluice_schemas.queues import Doorbell, delivery_bell
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.catalogue import Catalogue
@@ -98,13 +98,12 @@ class Work:
 
     def _fail(self, claim: Claim, exc: Exception) -> None:
         """Ends the attempt. Input and settings do not mend themselves: such a job is dead at the first try."""
-        is_final = isinstance(exc, BadInput | Misconfigured)
         trace = "".join(traceback.format_exception(exc))
         try:
             outcome = self.ledger.fail(
                 claim,
                 _reason(exc),
-                final=is_final,
+                verdict=_verdict(exc),
                 traceback=trace,
                 raw=getattr(exc, "raw", ""),
                 retry_delay_s=backoff_s(claim.attempt, random.random()),
@@ -149,21 +148,27 @@ def extract(
     """
     started = time.monotonic()
     questions = plan(document, schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
-    cancelled = threading.Event()
-    requests = [
-        Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct, cancelled) for each in questions
-    ]
+    requests = [Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct) for each in questions]
     submitted = time.monotonic()
+    futures: list[Future[Completion]] = []
     try:
-        futures = [engine.submit(request) for request in requests]
+        for request in requests:
+            futures.append(engine.submit(request))
         _await(futures, gone or threading.Event(), deadline)
     finally:
-        cancelled.set()
+        for future in futures:
+            future.cancel()
     answered = time.monotonic()
     answers = [_answer(question, future) for question, future in zip(questions, futures, strict=True)]
     merged = merge(document, schema, answers, card=engine.card)
     times = {"engine_s": round(answered - submitted, 4), "total_s": round(time.monotonic() - started, 4)}
     return merged.model_copy(update={"usage": merged.usage.model_copy(update=times)})
+
+
+def _verdict(exc: Exception) -> Verdict:
+    if isinstance(exc, BadInput | Misconfigured):
+        return "dead"
+    return "suspect" if isinstance(exc, EngineDead) else "retry"
 
 
 def _reason(exc: Exception) -> str:
@@ -182,8 +187,6 @@ def _await(futures: Sequence["Future[Completion]"], gone: threading.Event, deadl
             if isinstance(exc := future.exception(), EngineDead):
                 raise exc
         if left and (gone.is_set() or (deadline is not None and time.time() >= deadline)):
-            for future in left:
-                future.cancel()
             raise Dropped
 
 

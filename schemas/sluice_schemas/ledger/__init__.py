@@ -2,7 +2,7 @@
 
 from sluice_schemas.ledger.faces import ProducerLedger, SchemaRegistry, WorkerLedger
 from sluice_schemas.ledger.memory import MemoryLedger
-from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept
+from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept, Verdict
 from sluice_schemas.ledger.scripts import Scripts, connect
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "SchemaRegistry",
     "Scripts",
     "Swept",
+    "Verdict",
     "WorkerLedger",
     "connect",
 ]

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
-from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept
+from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept, Verdict
 from sluice_schemas.schema import ExtractionSchema
 
 
@@ -58,9 +58,9 @@ class WorkerLedger(SchemaRegistry, Protocol):
         """Ends the job with its result; the ids of the deliveries this put in the outbox. Raises `Lost`."""
 
     def fail(
-        self, claim: Claim, reason: str, *, final: bool, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
+        self, claim: Claim, reason: str, *, verdict: Verdict, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
     ) -> Outcome:
-        """Ends the attempt: queued again after the delay, or dead when `final` or out of tries. Raises `Lost`."""
+        """Ends the attempt: queued again after the delay, or dead by the verdict or out of tries. Raises `Lost`."""
 
     def release(self, claim: Claim) -> None:
         """Gives the job back at once; the try does not count. Raises `Lost`."""

@@ -11,7 +11,7 @@ from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order, State
 from sluice_schemas.ledger import events, keys, refusals
 from sluice_schemas.ledger.memory_rows import DeliveryRow, JobRow, Turn
-from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept
+from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept, Verdict
 from sluice_schemas.ledger.registry import refuse_other, unknown_schema
 from sluice_schemas.queues import Bell, delivery_bell, job_bell
 from sluice_schemas.schema import ExtractionSchema
@@ -121,14 +121,15 @@ class MemoryLedger:
             return row.turn.settle(claim.fence, "commit", Outcome("succeeded", deliveries)).deliveries
 
     def fail(
-        self, claim: Claim, reason: str, *, final: bool, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
+        self, claim: Claim, reason: str, *, verdict: Verdict, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
     ) -> Outcome:
         with self._lock:
             if again := self._settled(claim, "fail"):
                 return again
             row = self._held(claim)
             row.reason, row.traceback, row.raw = reason, events.evidence(traceback), events.evidence(raw)
-            if final or row.turn.attempts >= self._limits.max_tries:
+            row.is_suspect = row.is_suspect or verdict == "suspect"
+            if verdict == "dead" or row.turn.attempts >= self._limits.max_tries:
                 return row.turn.settle(claim.fence, "fail", self._end(row, "dead", reason))
             row.turn.delay(self._clock() + retry_delay_s)
             return row.turn.settle(claim.fence, "fail")

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sluice_schemas.job import Job, Order, State
 from sluice_schemas.queues import Bell
+
+
+Verdict = Literal["retry", "suspect", "dead"]
+"""What a failed attempt makes of its job: another try, another try alone, or the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Limits:
 class Claim:
     """A worker's right to run one job until its lease ends. The job's `fence` grows with each claim.
 
-    `attempt` counts from 1. A suspect was in flight when a worker vanished: run it alone.
+    `attempt` counts from 1. A suspect was in flight when a worker vanished or an engine died: run it alone.
     """
 
     job_id: str

@@ -1,8 +1,8 @@
 """What goes into an engine and what comes out: the seam between the queue's world and the model's."""
 
-import threading
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from sluice_schemas.schema import Decoding
@@ -11,17 +11,18 @@ from sluice_worker.protocol.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt. `cancelled` may be set from any thread: the engine then stops working on it.
+    """One prompt.
 
     `grammar`, in llguidance's Lark form, holds the answer to itself; None leaves the model free. Under a grammar
-    `is_distinct` ends a list in which the model begins to repeat itself.
+    `is_distinct` ends a list in which the model begins to repeat itself. `adapter` names one that was loaded; None is
+    the base model.
     """
 
     prompt: Prompt
     max_tokens: int
     grammar: str | None = None
     is_distinct: bool = False
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,22 @@ class Engine(Protocol):
         ...
 
     def submit(self, request: Request) -> "Future[Completion]":
-        """Queues a request. The future fails with `BadInput` for a prompt over the context, `EngineDead` at the end."""
+        """Queues a request. Cancelling its future, at any time, stops the work on it.
+
+        It fails with `BadInput` for a prompt over the context, a grammar that does not compile or an adapter that is
+        not loaded, with `Retryable` when this one request failed, and with `EngineDead` when the engine is at its end.
+        """
+        ...
+
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Serves a LoRA adapter from now on. Its name is its digest: one name, one content, for ever.
+
+        Raises `Misconfigured` for what cannot be served here.
+        """
+        ...
+
+    def drop_adapter(self, name: str) -> None:
+        """Forgets an adapter once what runs on it is done. One that is not loaded is no error."""
         ...
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from sluice_schemas.ledger import (
     Outcome,
     Scripts,
     Swept,
+    Verdict,
     events,
     keys,
     refusals,
@@ -59,10 +60,10 @@ class RedisLedger:
         return tuple(deliveries)
 
     def fail(
-        self, claim: Claim, reason: str, *, final: bool, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
+        self, claim: Claim, reason: str, *, verdict: Verdict, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
     ) -> Outcome:
         evidence = events.evidence(traceback), events.evidence(raw)
-        return self._fail(claim.job, claim.fence, "dead" if final else "retry", retry_delay_s, reason, evidence)
+        return self._fail(claim.job, claim.fence, verdict, retry_delay_s, reason, evidence)
 
     def release(self, claim: Claim) -> None:
         _settled(claim.job_id, self._scripts.call("release", claim.job_id, claim.fence))
@@ -162,13 +163,13 @@ class RedisLedger:
         return [delivery_bell(each) for each in outbox.deliveries]
 
     def _fail(
-        self, job: Job, fence: int, outcome: str, delay_s: float, reason: str, evidence: tuple[str, str]
+        self, job: Job, fence: int, verdict: str, delay_s: float, reason: str, evidence: tuple[str, str]
     ) -> Outcome:
-        state: State = "expired" if outcome == "expired" else "dead"
+        state: State = "expired" if verdict == "expired" else "dead"
         body = events.failed(job, state, reason, at=self._scripts.now())
         deliveries = keys.deliveries(job, fence=fence)
         answer = self._scripts.call(
-            "fail", job.id, fence, outcome, delay_s, reason, *evidence, body, *_flat(deliveries)
+            "fail", job.id, fence, verdict, delay_s, reason, *evidence, body, *_flat(deliveries)
         )
         ended = _settled(job.id, answer)
         if ended == state:
