@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Decoding, ExtractionSchema, Task
-from sluice_worker.engine.guide import Grammars, Guide
+from sluice_worker.engine.guide import Grammars, Guide, Masks, Walk
+from sluice_worker.engine.intake import Prepared
 from sluice_worker.engine.request import Completion, Request
-from sluice_worker.engine.transformers_engine import Prepared, TransformersEngine
+from sluice_worker.engine.transformers_engine import TransformersEngine
 from sluice_worker.plan import Limits, plan
 from sluice_worker.protocol.grammar import grammar
 from sluice_worker.protocol.parse import parse_strict
@@ -95,7 +96,7 @@ def test_free_and_guided_requests_in_one_batch_get_what_they_get_alone(engine: T
         asked(engine, task, TEXTS[i % 2], level, max_tokens=5 + 6 * i)
         for i, (task, level) in enumerate(zip(TASKS, levels, strict=False))
     ]
-    together = engine._run([engine._prepare(each) for each in requests])
+    together = engine._run([engine._intake.prepare(each) for each in requests])
     for request, answer in zip(requests, together, strict=True):
         assert isinstance(answer, Completion)
         expected = alone(engine, request)
@@ -121,10 +122,10 @@ def test_log_probabilities_are_those_before_masking(
 ) -> None:
     """Against a plain loop of whole forward passes, with the mask made by other means."""
     request = asked(engine, task, TEXTS[0], level, max_tokens=10)
-    ids = [*engine._prepare(request).ids]
+    ids = [*engine._intake.prepare(request).ids]
     prompt_tokens = len(ids)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    held = Grammars(engine._tokenizer, vocabulary=model.config.vocab_size).compile(request.grammar)
+    held = Grammars(engine._intake.tokenizer, vocabulary=model.config.vocab_size).compile(request.grammar)
     assert held is not None
     logprobs: list[float] = []
     wished: list[int] = []
@@ -139,7 +140,7 @@ def test_log_probabilities_are_those_before_masking(
             wished.append(int(scores.argmax()))
     given = alone(engine, request)
     assert [each.logprob for each in given.tokens] == pytest.approx(logprobs, abs=1e-3)
-    assert given.text == engine._tokenizer.decode(ids[prompt_tokens:])
+    assert given.text == engine._intake.tokenizer.decode(ids[prompt_tokens:])
     assert wished != ids[prompt_tokens:], "nothing was masked"
 
 
@@ -176,11 +177,14 @@ def test_a_batch_that_is_run_again_one_by_one_still_obeys(engine: TransformersEn
 
 
 def test_a_prepared_request_can_run_twice(engine: TransformersEngine) -> None:
-    prepared: list[Prepared] = [engine._prepare(asked(engine, "RE", TEXTS[1], "json", max_tokens=12))]
+    prepared: list[Prepared] = [engine._intake.prepare(asked(engine, "RE", TEXTS[1], "json", max_tokens=12))]
     assert engine._run(prepared) == engine._run(prepared)
 
 
 SHORT = grammar("NER", ["a"], "Ann", level="grounded")
+
+
+MASKS = Masks(vocabulary=BYTES.vocab_size)
 
 
 def bytewise(limits: LLParserLimits | None = None) -> LLMatcher:
@@ -206,29 +210,32 @@ def taken(guide: Guide, wishes: list[bytes]) -> list[list[int]]:
 def test_behind_the_answer_stands_the_end_and_nothing_else() -> None:
     """A model that would go on for ever."""
     answer = b'{"a": ["Ann"]}'
-    guide = Guide([bytewise(), None, bytewise()], [None] * 3, width=0)
+    walks = [Walk(bytewise(), None), None, Walk(bytewise(), None)]
+    guide = Guide(walks, MASKS, width=0)
     first, free, other = taken(guide, [answer + b" and so on", answer + b" and so on", b'{"a": []}' + b"x" * 9])
     assert bytes(first[: len(answer)]) == answer
     assert set(first[len(answer) :]) == {END}
     assert bytes(free) == answer + b" and so on"
     assert other[9:12] == [END] * 3
-    assert guide.outgrown() == [False] * 3
+    assert not any(walk.is_outgrown for walk in walks if walk)
 
 
 def test_a_row_that_is_cut_and_padded_has_not_outgrown_its_grammar() -> None:
-    guide = Guide([bytewise()], [None], width=0)
+    walk = Walk(bytewise(), None)
+    guide = Guide([walk], MASKS, width=0)
     ids = torch.tensor([[ord("{")]])
     for padded in (ids, torch.cat([ids, torch.tensor([[END]])], 1)):
         guide(padded, torch.zeros(1, BYTES.vocab_size))
-    assert guide.outgrown() == [False]
+    assert not walk.is_outgrown
 
 
 def test_a_grammar_that_meets_the_parsers_limits_ends_its_answer_and_says_so() -> None:
-    guide = Guide([bytewise(LLParserLimits(step_lexer_fuel=5)), bytewise()], [None] * 2, width=0)
+    walks = [Walk(bytewise(LLParserLimits(step_lexer_fuel=5)), None), Walk(bytewise(), None)]
+    guide = Guide(walks, MASKS, width=0)
     outgrown, sound = taken(guide, [b'{"a": ["Ann"]}'] * 2)
     assert END in outgrown
     assert bytes(sound) == b'{"a": ["Ann"]}'
-    assert guide.outgrown() == [True, False]
+    assert [walk.is_outgrown for walk in walks] == [True, False]
 
 
 def test_an_answer_that_training_of_llamas_kind_teaches_can_be_given() -> None:

@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
 from sluice_worker.engine.encoder import Encoder
+from sluice_worker.engine.intake import Prepared
 from sluice_worker.engine.microbatch import Outcome
 from sluice_worker.engine.request import Completion, Request
-from sluice_worker.engine.transformers_engine import Prepared, TransformersEngine
+from sluice_worker.engine.transformers_engine import TransformersEngine
 from sluice_worker.protocol.instruction import build
 from sluice_worker.protocol.prompt import Prompt, render
 from sluice_worker.protocol.templates import Special
@@ -54,7 +55,7 @@ def answer(engine: TransformersEngine, asked: Request) -> Completion:
 
 
 def ids_of(engine: TransformersEngine, prompt: Prompt) -> list[int]:
-    return engine._encoder.prompt(prompt)
+    return engine._intake.encoder.prompt(prompt)
 
 
 def test_the_card_tells_the_models_own_advice(engine: TransformersEngine) -> None:
@@ -65,7 +66,7 @@ def test_the_card_tells_the_models_own_advice(engine: TransformersEngine) -> Non
 
 def together(engine: TransformersEngine, requests: Sequence[Request]) -> Sequence[Outcome]:
     """Outcomes of requests that run as one batch."""
-    return engine._run([engine._prepare(each) for each in requests])
+    return engine._run([engine._intake.prepare(each) for each in requests])
 
 
 def test_an_answer_is_the_same_alone_and_in_a_batch(engine: TransformersEngine) -> None:
@@ -150,10 +151,10 @@ def test_a_cancelled_request_stops_early(engine: TransformersEngine) -> None:
     asked = request(TEXTS[0], 600)
     future = engine.submit(asked)
     time.sleep(0.2)
-    asked.cancelled.set()
+    assert future.cancel()
     started = time.monotonic()
-    assert future.result(timeout=60).completion_tokens < 600
-    assert time.monotonic() - started < 2
+    assert answer(engine, request(TEXTS[1], 1)).completion_tokens == 1
+    assert time.monotonic() - started < 2, "the next one waited for an answer that nobody wants"
 
 
 def test_a_prompt_over_the_context_is_refused_and_nothing_else(engine: TransformersEngine) -> None:
@@ -168,28 +169,28 @@ def test_a_prompt_over_the_context_is_refused_and_nothing_else(engine: Transform
 
 @pytest.mark.parametrize("mark", ["</s>", "<s>", "<pad>"])
 def test_a_mark_in_the_text_does_not_become_the_mark(engine: TransformersEngine, mark: str) -> None:
-    special = engine._tokenizer.convert_tokens_to_ids(mark)
+    special = engine._intake.tokenizer.convert_tokens_to_ids(mark)
     ids = ids_of(engine, render(build("NER", "en", ["person"], f"Bob {mark} Ann")))
     assert special not in ids[1:]
-    assert mark in engine._tokenizer.decode(ids[1:])
+    assert mark in engine._intake.tokenizer.decode(ids[1:])
     assert engine.count_tokens(mark) > 1
     assert ids_of(engine, Prompt((Special(mark), "x")))[1] == special
 
 
 def test_text_comes_back_from_its_tokens_character_by_character(engine: TransformersEngine) -> None:
     text = '{"人物": ["张三😀", "👩‍👩‍👧 é \u0301 𠮷野家", "\\n"]}'
-    ids = engine._encoder.text(text)
+    ids = engine._intake.encoder.text(text)
     logprobs = [-0.5] * len(ids)
-    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1], None), ids, logprobs)
-    assert given.text == text == engine._tokenizer.decode(ids)
+    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1]), ids, logprobs, None)
+    assert given.text == text == engine._intake.tokenizer.decode(ids)
     assert "".join(each.text for each in given.tokens) == text
     assert given.completion_tokens == len(ids)
     assert any(each.text == "" for each in given.tokens), "no character took more than one token"
 
 
 def test_an_answer_that_ends_within_a_character_loses_only_that_one(engine: TransformersEngine) -> None:
-    ids = engine._encoder.text("张三😀")
-    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1], None), ids[:-1], [-0.5] * (len(ids) - 1))
+    ids = engine._intake.encoder.text("张三😀")
+    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1]), ids[:-1], [-0.5] * (len(ids) - 1), None)
     assert given.text == "张三"
 
 

@@ -4,29 +4,33 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, wait
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice_schemas.errors import BadInput, EngineDead
-from sluice_worker.engine.microbatch import MicroBatcher, Outcome, Waiting, pick
-from sluice_worker.engine.request import Completion, Request
-from sluice_worker.protocol.prompt import Prompt
+from sluice_worker.engine.microbatch import MicroBatcher, Outcome, pick
+from sluice_worker.engine.request import Completion
 
 BUDGET = 100
 
 
-def waiting(prompt_tokens: int, max_tokens: int = 5) -> Waiting:
-    return Waiting(request("x", max_tokens), prompt_tokens)
+@dataclass(frozen=True)
+class Job:
+    text: str
+    prompt_tokens: int = 1
+    max_tokens: int = 5
+    future: "Future[Completion]" = field(default_factory=Future)
 
 
-def request(text: str, max_tokens: int = 5) -> Request:
-    return Request(Prompt((text,)), max_tokens)
+def waiting(prompt_tokens: int, max_tokens: int = 5) -> Job:
+    return Job("x", prompt_tokens, max_tokens)
 
 
-def echo(requests: Sequence[Request]) -> list[Outcome]:
-    return [Completion(each.prompt.text, (), True, 1) for each in requests]
+def echo(jobs: Sequence[Job]) -> list[Outcome]:
+    return [Completion(each.text, (), True, 1) for each in jobs]
 
 
 class Gate:
@@ -37,11 +41,11 @@ class Gate:
         self.entered = threading.Semaphore(0)
         self._let = threading.Semaphore(0)
 
-    def __call__(self, requests: Sequence[Request]) -> list[Outcome]:
-        self.batches.append([each.prompt.text for each in requests])
+    def __call__(self, jobs: Sequence[Job]) -> list[Outcome]:
+        self.batches.append([each.text for each in jobs])
         self.entered.release()
         assert self._let.acquire(timeout=10)
-        return echo(requests)
+        return echo(jobs)
 
     def let(self, batches: int = 1) -> None:
         self._let.release(batches)
@@ -75,7 +79,7 @@ def test_every_request_is_served_in_order_of_age_within_the_budget(given_lengths
         rounds += 1
         assert left[0] in batch, "the oldest would starve"
         assert len({id(each) for each in batch}) == len(batch)
-        padded = max(each.prompt_tokens for each in batch) + max(each.request.max_tokens for each in batch)
+        padded = max(each.prompt_tokens for each in batch) + max(each.max_tokens for each in batch)
         assert len(batch) == 1 or len(batch) * padded <= BUDGET
         left = [each for each in left if each not in batch]
     assert rounds <= len(given_lengths)
@@ -84,17 +88,17 @@ def test_every_request_is_served_in_order_of_age_within_the_budget(given_lengths
 def test_an_idle_engine_starts_at_once_though_it_would_linger() -> None:
     batcher = MicroBatcher(echo, budget_tokens=BUDGET, linger_s=60)
     started = time.monotonic()
-    assert batcher.submit(request("a"), prompt_tokens=1).result(timeout=10).text == "a"
+    assert batcher.submit(Job("a")).result(timeout=10).text == "a"
     assert time.monotonic() - started < 5
 
 
 def test_after_a_batch_it_lingers_so_that_the_next_are_more_than_one() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET, linger_s=0.3)
-    first = batcher.submit(request("a"), prompt_tokens=1)
+    first = batcher.submit(Job("a"))
     gate.let(2)
     first.result(timeout=10)
-    later = [batcher.submit(request(text), prompt_tokens=1) for text in "bc"]
+    later = [batcher.submit(Job(text)) for text in "bc"]
     wait(later, timeout=10)
     assert gate.batches == [["a"], ["b", "c"]]
     batcher.close()
@@ -103,23 +107,23 @@ def test_after_a_batch_it_lingers_so_that_the_next_are_more_than_one() -> None:
 def test_what_waits_while_a_batch_runs_goes_into_the_next_one() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET, linger_s=0)
-    futures = [batcher.submit(request("a"), prompt_tokens=1)]
+    futures = [batcher.submit(Job("a"))]
     assert gate.entered.acquire(timeout=10)
-    futures += [batcher.submit(request(text), prompt_tokens=1) for text in "bcd"]
+    futures += [batcher.submit(Job(text)) for text in "bcd"]
     gate.let(2)
     assert [each.result(timeout=10).text for each in futures] == ["a", "b", "c", "d"]
     assert gate.batches == [["a"], ["b", "c", "d"]]
     batcher.close()
 
 
-def picky(requests: Sequence[Request]) -> list[Outcome]:
-    if any(each.prompt.text == "bad" for each in requests):
+def picky(jobs: Sequence[Job]) -> list[Outcome]:
+    if any(each.text == "bad" for each in jobs):
         raise BadInput("this one is bad")
-    return echo(requests)
+    return echo(jobs)
 
 
-def together(run: MicroBatcher[Request], texts: Sequence[str]) -> list["Future[Completion]"]:
-    futures = [run.submit(request(text), prompt_tokens=1) for text in texts]
+def together(run: MicroBatcher[Job], texts: Sequence[str]) -> list["Future[Completion]"]:
+    futures = [run.submit(Job(text)) for text in texts]
     wait(futures, timeout=10)
     return futures
 
@@ -134,34 +138,32 @@ def test_of_a_batch_that_fails_as_a_whole_only_the_bad_one_fails() -> None:
 
 
 def test_outcomes_that_are_errors_fail_their_own_request() -> None:
-    batcher: MicroBatcher[Request] = MicroBatcher(
-        lambda requests: [BadInput("no") for _ in requests], budget_tokens=BUDGET
-    )
+    batcher: MicroBatcher[Job] = MicroBatcher(lambda jobs: [BadInput("no") for _ in jobs], budget_tokens=BUDGET)
     with pytest.raises(BadInput, match="no"):
-        batcher.submit(request("a"), prompt_tokens=1).result(timeout=10)
+        batcher.submit(Job("a")).result(timeout=10)
 
 
 def test_an_engine_that_gives_too_few_answers_leaves_nobody_waiting() -> None:
-    batcher: MicroBatcher[Request] = MicroBatcher(lambda requests: [], budget_tokens=BUDGET)
+    batcher: MicroBatcher[Job] = MicroBatcher(lambda jobs: [], budget_tokens=BUDGET)
     for text in "ab":
         with pytest.raises(RuntimeError, match="0 answers to 1"):
-            batcher.submit(request(text), prompt_tokens=1).result(timeout=10)
+            batcher.submit(Job(text)).result(timeout=10)
 
 
 def test_a_dead_engine_ends_what_runs_what_waits_and_what_comes_later() -> None:
     entered, let = threading.Event(), threading.Event()
 
-    def die(requests: Sequence[Request]) -> list[Outcome]:
+    def die(jobs: Sequence[Job]) -> list[Outcome]:
         entered.set()
         let.wait(10)
         raise EngineDead("the device is gone")
 
     batcher = MicroBatcher(die, budget_tokens=BUDGET)
-    running = batcher.submit(request("a"), prompt_tokens=1)
+    running = batcher.submit(Job("a"))
     assert entered.wait(10)
-    left = [batcher.submit(request("b"), prompt_tokens=1) for _ in range(3)]
+    left = [batcher.submit(Job("b")) for _ in range(3)]
     let.set()
-    for future in [running, *left, batcher.submit(request("c"), prompt_tokens=1)]:
+    for future in [running, *left, batcher.submit(Job("c"))]:
         with pytest.raises(EngineDead, match="the device is gone"):
             future.result(timeout=10)
     batcher.close()
@@ -171,15 +173,15 @@ def test_death_while_a_failed_batch_is_run_one_by_one_stops_there() -> None:
     runs: list[int] = []
     ready = threading.Event()
 
-    def die_alone(requests: Sequence[Request]) -> list[Outcome]:
+    def die_alone(jobs: Sequence[Job]) -> list[Outcome]:
         ready.wait(10)
-        runs.append(len(requests))
-        if len(requests) > 1:
+        runs.append(len(jobs))
+        if len(jobs) > 1:
             raise RuntimeError("the batch fails")
         raise EngineDead("gone")
 
     batcher = MicroBatcher(die_alone, budget_tokens=3 * BUDGET, linger_s=0)
-    futures = [batcher.submit(request(text, 1), prompt_tokens=1) for text in "abcd"]
+    futures = [batcher.submit(Job(text, max_tokens=1)) for text in "abcd"]
     ready.set()
     for future in futures:
         with pytest.raises(EngineDead):
@@ -190,13 +192,13 @@ def test_death_while_a_failed_batch_is_run_one_by_one_stops_there() -> None:
 def test_closing_lets_the_running_batch_end_and_fails_what_waits() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET)
-    running = batcher.submit(request("a"), prompt_tokens=1)
+    running = batcher.submit(Job("a"))
     assert gate.entered.acquire(timeout=10)
-    left = batcher.submit(request("b"), prompt_tokens=1)
+    left = batcher.submit(Job("b"))
     threading.Timer(0.1, gate.let).start()
     batcher.close()
     assert running.result(timeout=0).text == "a"
-    for future in (left, batcher.submit(request("c"), prompt_tokens=1)):
+    for future in (left, batcher.submit(Job("c"))):
         with pytest.raises(EngineDead, match="closed"):
             future.result(timeout=0)
     batcher.close()
@@ -205,9 +207,9 @@ def test_closing_lets_the_running_batch_end_and_fails_what_waits() -> None:
 def test_a_request_cancelled_while_it_waits_is_not_run() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET)
-    running = batcher.submit(request("a"), prompt_tokens=1)
+    running = batcher.submit(Job("a"))
     assert gate.entered.acquire(timeout=10)
-    dropped, kept = (batcher.submit(request(text), prompt_tokens=1) for text in ("dropped", "kept"))
+    dropped, kept = (batcher.submit(Job(text)) for text in ("dropped", "kept"))
     assert dropped.cancel()
     gate.let(2)
     assert (running.result(timeout=10).text, kept.result(timeout=10).text) == ("a", "kept")
@@ -215,12 +217,28 @@ def test_a_request_cancelled_while_it_waits_is_not_run() -> None:
     batcher.close()
 
 
+def test_a_request_cancelled_while_it_runs_stays_so_and_disturbs_no_other() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate, budget_tokens=BUDGET, linger_s=0)
+    blocker = batcher.submit(Job("a"))
+    assert gate.entered.acquire(timeout=10)
+    dropped, kept = batcher.submit(Job("dropped")), batcher.submit(Job("kept"))
+    gate.let()
+    blocker.result(timeout=10)
+    assert gate.entered.acquire(timeout=10)
+    assert dropped.cancel()
+    gate.let()
+    assert kept.result(timeout=10).text == "kept"
+    assert dropped.cancelled()
+    batcher.close()
+
+
 def test_a_cancelled_request_keeps_nobody_else_from_their_end() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET)
-    batcher.submit(request("a"), prompt_tokens=1)
+    batcher.submit(Job("a"))
     assert gate.entered.acquire(timeout=10)
-    dropped, left = (batcher.submit(request("b"), prompt_tokens=1) for _ in range(2))
+    dropped, left = (batcher.submit(Job("b")) for _ in range(2))
     dropped.cancel()
     gate.let()
     batcher.close()
@@ -237,7 +255,7 @@ def test_many_threads_each_get_their_own_answer() -> None:
     def ask(name: str) -> None:
         for i in range(50):
             text = f"{name}-{i}"
-            answers[text] = batcher.submit(request(text), prompt_tokens=i % 40 + 1).result(timeout=10).text
+            answers[text] = batcher.submit(Job(text, i % 40 + 1)).result(timeout=10).text
 
     threads = [threading.Thread(target=ask, args=(str(i),)) for i in range(16)]
     for each in threads:

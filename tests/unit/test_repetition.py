@@ -2,13 +2,13 @@
 
 import pytest
 
-from sluice_worker.engine.repetition import Distinct
+from sluice_worker.engine.repetition import Distinct, Endings
 
 TEXTS = ['", "', '"], "', '"', "]", ", ", "Ann", "Bo", "b", '"]}', '", "x', '"}, {"', '"}]', "}, ", "}"]
 
 
 def forbidden_after(answer: str) -> set[str]:
-    items = Distinct(TEXTS, lambda token: answer if token == 0 else None)
+    items = Distinct(Endings(TEXTS), lambda token: answer if token == 0 else None)
     items.take(0)
     mask = items.forbidden()
     return (
@@ -48,7 +48,7 @@ def test_what_may_not_follow(answer: str, forbidden: set[str]) -> None:
 
 
 def test_tokens_are_joined_to_the_answer_one_by_one() -> None:
-    items = Distinct(TEXTS, dict(enumerate(['["Ann', '", "', None, "Ann"])).get)
+    items = Distinct(Endings(TEXTS), dict(enumerate(['["Ann', '", "', None, "Ann"])).get)
     for token in range(3):
         items.take(token)
         assert items.forbidden() is None

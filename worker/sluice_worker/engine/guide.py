@@ -1,21 +1,25 @@
 """Greedy decoding under grammars: at each step only tokens that keep the answer in its grammar may be taken."""
 
+import functools
 from collections.abc import Sequence
 
 import llguidance.hf
 import torch
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLExecutor, LLMatcher, LLTokenizer
+from tokenizers.decoders import DecodeStream
 from transformers import LogitsProcessor, PreTrainedTokenizerFast
 
 from sluice_schemas.errors import BadInput
-from sluice_worker.engine.repetition import Distinct
+from sluice_worker.engine.repetition import Distinct, Endings
 
 
 class Grammars:
     """Compiles grammars for one tokenizer. A grammar that does not compile fails its own request alone."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, *, vocabulary: int) -> None:
+        self._backend = tokenizer.backend_tokenizer
         self._tokenizer: LLTokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
+        self._endings = Endings(tokenizer.batch_decode([[i] for i in range(vocabulary)]))
 
     def compile(self, grammar: str | None) -> LLMatcher | None:
         """A fresh matcher, or None for a request without a grammar. Raises `BadInput`."""
@@ -31,24 +35,79 @@ class Grammars:
             )
         return matcher
 
+    def walk(self, matcher: LLMatcher, *, is_distinct: bool) -> "Walk":
+        """A way through a compiled grammar; the matcher itself stays where it is."""
+        return Walk(matcher.deep_copy(), self._distinct() if is_distinct else None)
+
+    def _distinct(self) -> Distinct:
+        stream = DecodeStream(skip_special_tokens=True)
+        return Distinct(self._endings, functools.partial(stream.step, self._backend))
+
+
+class Walk:
+    """One answer on its way through its grammar; `items` ends a list in which the model repeats itself."""
+
+    def __init__(self, matcher: LLMatcher, items: Distinct | None) -> None:
+        self.matcher = matcher
+        self._items = items
+
+    def take(self, token: int) -> None:
+        """Notes a token that was taken. Padding behind an end is no error."""
+        self.matcher.try_consume_tokens([token])
+        if self._items is not None:
+            self._items.take(token)
+
+    def narrow(self, allowed: torch.Tensor) -> None:
+        """Takes what would repeat an item out of `allowed` [vocabulary], unless nothing were left."""
+        forbidden = None if self._items is None else self._items.forbidden()
+        if forbidden is not None and (allowed & ~forbidden).any():
+            allowed &= ~forbidden
+
+    @property
+    def is_outgrown(self) -> bool:
+        """Whether the answer was ended early because its grammar met a limit of the parser."""
+        return bool(self.matcher.is_error())
+
+
+class Masks:
+    """Works out what may come next, for many answers at once, on all cores."""
+
+    def __init__(self, *, vocabulary: int) -> None:
+        self._vocabulary = vocabulary
+        self._executor = LLExecutor()
+
+    def allowed(self, walks: Sequence[Walk]) -> torch.Tensor:
+        """[walks, vocabulary]; one whose grammar is through must end."""
+        words = torch.zeros((len(walks), (self._vocabulary + 31) // 32), dtype=torch.int32)
+        matchers = [(walk.matcher, i) for i, walk in enumerate(walks)]
+        self._executor.unsafe_compute_mask_ptr(matchers, words.data_ptr(), words.shape[1] * 4, len(walks))
+        bits = (words.unsqueeze(-1) >> torch.arange(32, dtype=torch.int32)) & 1
+        allowed = bits.bool().flatten(1)[:, : self._vocabulary]
+        for walk, row in zip(walks, allowed, strict=True):
+            walk.narrow(row)
+        return allowed
+
 
 class Guide(LogitsProcessor):  # type: ignore[misc]
     """Masks what each row's grammar forbids, and notes what the model itself thought of the token that is taken.
 
-    The log-probability is taken before masking: mass that the mask removed lowers the confidence.
+    A row whose walk is None may take anything. The log-probability is taken before masking: mass that the mask
+    removed lowers the confidence. Prompts take `width` tokens.
     """
 
-    def __init__(self, matchers: Sequence[LLMatcher | None], lists: Sequence[Distinct | None], *, width: int) -> None:
-        self._matchers = matchers
-        self._lists = lists
+    def __init__(self, walks: Sequence[Walk | None], masks: Masks, *, width: int) -> None:
+        self._walks = {row: walk for row, walk in enumerate(walks) if walk is not None}
+        self._masks = masks
         self._width = width
         self._steps: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         before = scores.float().log_softmax(-1)
-        if any(self._matchers):
+        if self._walks:
             self._advance(input_ids)
-            scores = scores.masked_fill(~self._allowed(scores).to(scores.device), float("-inf"))
+            allowed = self._masks.allowed([*self._walks.values()]).to(scores.device)
+            rows = torch.tensor([*self._walks], device=scores.device)
+            scores = scores.index_put((rows,), scores[rows].masked_fill(~allowed, float("-inf")))
         self._steps.append(before.gather(-1, scores.argmax(-1, keepdim=True)).squeeze(-1))
         return scores
 
@@ -57,32 +116,9 @@ class Guide(LogitsProcessor):  # type: ignore[misc]
         rows: list[list[float]] = torch.stack(self._steps, 1).tolist()
         return rows
 
-    def outgrown(self) -> list[bool]:
-        """Which sequences were ended early because their grammar met a limit of the parser."""
-        return [matcher is not None and matcher.is_error() for matcher in self._matchers]
-
     def _advance(self, input_ids: torch.Tensor) -> None:
-        """Tells the grammars which tokens were taken in the last step. Padding behind an end is no error."""
         if input_ids.shape[1] == self._width:
             return
-        for matcher, items, token in zip(self._matchers, self._lists, input_ids[:, -1].tolist(), strict=True):
-            if matcher is not None:
-                matcher.try_consume_tokens([token])
-            if items is not None:
-                items.take(token)
-
-    def _allowed(self, scores: torch.Tensor) -> torch.Tensor:
-        """[sequences, vocabulary]; a row without a grammar may take anything, one whose grammar is through must end."""
-        rows, vocabulary = scores.shape
-        words = torch.full((rows, (vocabulary + 31) // 32), -1, dtype=torch.int32)
-        for i, matcher in enumerate(self._matchers):
-            if matcher is not None:
-                row = words[i]
-                matcher.unsafe_compute_mask_ptr(row.data_ptr(), row.numel() * row.element_size())
-        bits = (words.unsqueeze(-1) >> torch.arange(32, dtype=torch.int32)) & 1
-        allowed = bits.bool().flatten(1)[:, :vocabulary]
-        for row, items in zip(allowed, self._lists, strict=True):
-            forbidden = None if items is None else items.forbidden()
-            if forbidden is not None and (row & ~forbidden).any():
-                row &= ~forbidden
-        return allowed
+        taken = input_ids[:, -1].tolist()
+        for row, walk in self._walks.items():
+            walk.take(taken[row])

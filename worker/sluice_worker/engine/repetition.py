@@ -16,17 +16,28 @@ _CLOSINGS = ("", '"', '"}', "}")
 """What may be missing to the end of an item."""
 
 
-class Distinct:
-    """Follows one answer. An item that stands in its list already may not be followed by another: the list must end.
+class Endings:
+    """Which tokens of a vocabulary end an item or its list, worked out once: `texts` holds what each token writes."""
 
-    Items are strings, or objects as those of relations are. `texts` holds what each token of the vocabulary writes.
-    """
-
-    def __init__(self, texts: Sequence[str], step: Callable[[int], str | None]) -> None:
+    def __init__(self, texts: Sequence[str]) -> None:
         self._going_on = {
             closing: torch.tensor([text.startswith(f"{closing},") for text in texts]) for closing in _CLOSINGS
         }
-        self._ends = torch.tensor([text.startswith("]") for text in texts])
+        self._not_the_end = torch.tensor([not text.startswith("]") for text in texts])
+
+    def forbidden(self, missing: str) -> torch.Tensor:
+        """[vocabulary], true for tokens that go on after an item of which `missing` is still to come."""
+        return self._going_on[missing] if missing else self._not_the_end
+
+
+class Distinct:
+    """Follows one answer. An item that stands in its list already may not be followed by another: the list must end.
+
+    Items are strings, or objects as those of relations are. `step` gives the characters that a token completes.
+    """
+
+    def __init__(self, endings: Endings, step: Callable[[int], str | None]) -> None:
+        self._endings = endings
         self._step = step
         self._answer = ""
 
@@ -41,6 +52,4 @@ class Distinct:
             return None
         items = set(_ITEM.findall(found[1]))
         missing = next((closing for closing in _CLOSINGS if found[2] + closing in items), None)
-        if missing is None:
-            return None
-        return self._going_on[missing] if missing else ~self._ends
+        return None if missing is None else self._endings.forbidden(missing)

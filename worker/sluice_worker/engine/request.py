@@ -80,8 +80,8 @@ class Engine(Protocol):
         """
         ...
 
-    def load_adapter(self, name: str, folder: Path) -> None:
-        """Serves a LoRA adapter from now on. Its name is its digest: one name, one content, for ever.
+    def load_adapter(self, folder: Path) -> str:
+        """Serves a LoRA adapter from now on; its name, a digest: one name, one content, for ever.
 
         Raises `Misconfigured` for what cannot be served here.
         """

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
+from sluice_schemas.errors import BadInput
+from sluice_worker.engine.adapters import check
 from sluice_worker.engine.request import Completion, ModelCard, Request, Token
 
 
@@ -13,6 +16,7 @@ class ScriptedEngine:
         self.card = ModelCard("scripted", chunk_tokens + 2 * answer_tokens + 1000, chunk_tokens, answer_tokens)
         self.prompts: list[str] = []
         self._script = script
+        self._adapters: set[str] = set()
 
     def count_tokens(self, text: str) -> int:
         """One token a character."""
@@ -22,6 +26,8 @@ class ScriptedEngine:
         self.prompts.append(request.prompt.text)
         future: Future[Completion] = Future()
         try:
+            if request.adapter and request.adapter not in self._adapters:
+                raise BadInput(f"The adapter {request.adapter} is not loaded here.")
             text = self._script(request.prompt.text)
         except Exception as exc:  # a script stands for an engine: any failure belongs to the request
             future.set_exception(exc)
@@ -30,6 +36,15 @@ class ScriptedEngine:
         tokens = tuple(Token(character, -0.1) for character in kept)
         future.set_result(Completion(kept, tokens, kept == text, len(request.prompt.text)))
         return future
+
+    def load_adapter(self, folder: Path) -> str:
+        """Adapters change no answer; only those that were loaded may be asked for."""
+        name = check(folder, max_rank=1024)
+        self._adapters.add(name)
+        return name
+
+    def drop_adapter(self, name: str) -> None:
+        self._adapters.discard(name)
 
     def close(self) -> None:
         """Nothing to stop."""
