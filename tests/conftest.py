@@ -8,7 +8,10 @@ from hypothesis import settings
 from redis import Redis
 from redis_server import BINARIES, RedisServer
 
-pytest.register_assert_rewrite("ledger_contract", "ledger_stage", "sweep_contract")
+from sluice_worker.engine import cpu
+
+cpu.behave()
+pytest.register_assert_rewrite("engine_contract", "ledger_contract", "ledger_stage", "sweep_contract")
 
 # A busy machine is no fault of the code: speed is measured by benchmarks.
 settings.register_profile("sluice", deadline=None)

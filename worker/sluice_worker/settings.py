@@ -33,10 +33,27 @@ class Settings(BaseSettings):
     # Not in the repr: the URL may hold a password.
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     model: str = "sluice-tiny"
+    # auto: vLLM on a GPU where it is installed, else Transformers.
+    engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    quantization: Literal["none", "nf4", "fp8", "awq"] = "none"
     threads: int = Field(default=16, ge=1, le=512)
-    batch_tokens: int = Field(default=16_384, ge=256)
+    # Prompts and reserved answers at once; unset is what the engine does best with.
+    batch_tokens: int | None = Field(default=None, ge=256)
+    max_sequences: int = Field(default=256, ge=1)
+    max_adapters: int = Field(default=4, ge=0)
+    adapter_rank: int = Field(default=64, ge=1)
+    speculation: Literal["none", "ngram", "suffix"] = "none"
+    tensor_parallel: int = Field(default=1, ge=1)
+    memory_share: float = Field(default=0.9, gt=0, lt=1)
+    cache_bytes: int | None = Field(default=None, ge=1 << 20)
+    # Of the engine `openai`. The key is a secret and not in the repr.
+    server_url: str | None = Field(default=None, pattern=r"^https?://")
+    server_model: str | None = None
+    server_key: SecretStr | None = None
+    server_timeout_s: float = Field(default=120.0, gt=0)
+    server_retries: int = Field(default=4, ge=0)
     chunk_tokens: int | None = Field(default=None, ge=16)
     overlap_tokens: int = Field(default=32, ge=0)
     answer_tokens: int | None = Field(default=None, ge=16)

@@ -5,15 +5,15 @@ import torch
 from sluice_schemas.errors import Misconfigured
 
 
-def choose(wanted: str) -> str:
-    """`cpu` or `cuda`. Raises `Misconfigured` when the process sees no GPU but needs one, or sees several."""
-    count = torch.cuda.device_count()
-    if wanted == "cpu" or (wanted == "auto" and count == 0):
+def choose(wanted: str, *, count: int = 1) -> str:
+    """`cpu` or `cuda`. Raises `Misconfigured` when the process needs GPUs and sees none, or other than `count`."""
+    seen = torch.cuda.device_count()
+    if wanted == "cpu" or (wanted == "auto" and seen == 0):
         return "cpu"
-    if count == 0:
+    if seen == 0:
         raise Misconfigured("SLUICE_DEVICE is cuda, but torch sees no GPU. Check the driver, or set it to cpu.")
-    if count > 1:
+    if seen != count:
         raise Misconfigured(
-            f"This process sees {count} GPUs; a worker serves on exactly one. Set CUDA_VISIBLE_DEVICES to one index."
+            f"This process sees {seen} GPUs and serves on {count}. Set CUDA_VISIBLE_DEVICES to the indices of its own."
         )
     return "cuda"

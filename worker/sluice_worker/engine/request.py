@@ -35,12 +35,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer. `is_whole` is False when it was stopped by `max_tokens` before the model ended it."""
+    """An answer. `is_whole` is False when it was stopped by `max_tokens` before the model ended it.
+
+    `cached_tokens` of the prompt were not read again, since an earlier prompt began with them.
+    """
 
     text: str
     tokens: tuple[Token, ...]
     is_whole: bool
     prompt_tokens: int
+    cached_tokens: int = 0
 
     @property
     def completion_tokens(self) -> int:

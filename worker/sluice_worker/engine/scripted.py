@@ -4,19 +4,35 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from sluice_schemas.errors import BadInput
+from llguidance import LLMatcher
+
+from sluice_schemas.errors import BadInput, EngineDead
 from sluice_worker.engine.adapters import check
 from sluice_worker.engine.request import Completion, ModelCard, Request, Token
 
+MAX_RANK = 1024
+
 
 class ScriptedEngine:
-    """Answers `script(prompt)` at once; an exception that it raises becomes the request's own failure."""
+    """Answers `script(prompt)` at once; an exception that it raises becomes the request's own failure.
 
-    def __init__(self, script: Callable[[str], str], *, chunk_tokens: int = 1000, answer_tokens: int = 500) -> None:
+    `adapted(prompt, adapter)` answers what is asked of an adapter; without it adapters change nothing.
+    """
+
+    def __init__(
+        self,
+        script: Callable[[str], str],
+        *,
+        adapted: Callable[[str, str], str] | None = None,
+        chunk_tokens: int = 1000,
+        answer_tokens: int = 500,
+    ) -> None:
         self.card = ModelCard("scripted", chunk_tokens + 2 * answer_tokens + 1000, chunk_tokens, answer_tokens)
         self.prompts: list[str] = []
         self._script = script
+        self._adapted = adapted or (lambda prompt, _: script(prompt))
         self._adapters: set[str] = set()
+        self._is_closed = False
 
     def count_tokens(self, text: str) -> int:
         """One token a character."""
@@ -26,9 +42,7 @@ class ScriptedEngine:
         self.prompts.append(request.prompt.text)
         future: Future[Completion] = Future()
         try:
-            if request.adapter and request.adapter not in self._adapters:
-                raise BadInput(f"The adapter {request.adapter} is not loaded here.")
-            text = self._script(request.prompt.text)
+            text = self._answer(request)
         except Exception as exc:  # a script stands for an engine: any failure belongs to the request
             future.set_exception(exc)
             return future
@@ -38,8 +52,7 @@ class ScriptedEngine:
         return future
 
     def load_adapter(self, folder: Path) -> str:
-        """Adapters change no answer; only those that were loaded may be asked for."""
-        name = check(folder, max_rank=1024)
+        name = check(folder, max_rank=MAX_RANK)
         self._adapters.add(name)
         return name
 
@@ -47,4 +60,18 @@ class ScriptedEngine:
         self._adapters.discard(name)
 
     def close(self) -> None:
-        """Nothing to stop."""
+        self._is_closed = True
+
+    def _answer(self, request: Request) -> str:
+        prompt = request.prompt.text
+        if self._is_closed:
+            raise EngineDead("The engine was closed.")
+        if len(prompt) + request.max_tokens > self.card.context_tokens:
+            raise BadInput(f"{len(prompt)} characters do not fit the model's context of {self.card.context_tokens}.")
+        if request.grammar and (fault := LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(request.grammar))):
+            raise BadInput(f"The grammar does not compile: {fault.splitlines()[0]}")
+        if request.adapter is None:
+            return self._script(prompt)
+        if request.adapter not in self._adapters:
+            raise BadInput(f"The adapter {request.adapter} is not loaded here.")
+        return self._adapted(prompt, request.adapter)

@@ -156,14 +156,18 @@ def _model(folder: Path, dtype: torch.dtype, *, device: str, quantization: Quant
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    held = {"quantization_config": nf4, "device_map": {"": device}} if quantization == "nf4" else {}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, attn_implementation="sdpa", **held
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            device_map={"": device},
+            quantization_config=nf4 if quantization == "nf4" else None,
+            use_safetensors=True,
+            attn_implementation="sdpa",
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as exc:  # a shard missing or cut off, wrong shapes
         raise Misconfigured(f"The model in {folder} does not load: {exc}. Copy it again.") from exc
-    return model.eval() if held else model.to(device).eval()
+    return model.eval()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,14 @@ class RedisLedger:
         return tuple(deliveries)
 
     def fail(
-        self, claim: Claim, reason: str, *, verdict: Verdict, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
+        self,
+        claim: Claim,
+        reason: str,
+        *,
+        verdict: Verdict,
+        traceback: str = "",
+        raw: str = "",
+        retry_delay_s: float = 0.0,
     ) -> Outcome:
         evidence = events.evidence(traceback), events.evidence(raw)
         return self._fail(claim.job, claim.fence, verdict, retry_delay_s, reason, evidence)

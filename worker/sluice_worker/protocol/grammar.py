@@ -1,9 +1,7 @@
 """A grammar for each request, in llguidance's Lark form: the answer's skeleton with the schema's keys in order.
 
-At the level `json` values are any JSON strings; at `grounded` every value is a verbatim piece of the text made of whole
-words, or NAN where the protocol allows it. Of 48,268 values in the dev splits of the data sets 24 cut a word: 13 are
-abbreviations glued to others in clinical notes, the other 11 mostly slips of annotation. The separators are the ones
-that the model was trained to write (OneKE's protocol, section 8).
+At the level `json` values are any JSON strings; at `grounded` every value is a verbatim piece of the text, or NAN where
+the protocol allows it. The separators are the ones that the model was trained to write (OneKE's protocol, section 8).
 """
 
 import json
@@ -12,7 +10,6 @@ from typing import Any, Literal
 
 from sluice_schemas.schema import Task
 from sluice_worker.protocol.records import ABSENT
-from sluice_worker.protocol.word import words
 
 Level = Literal["json", "grounded"]
 
@@ -35,9 +32,11 @@ def grammar(task: Task, schema: Any, text: str, *, level: Level) -> str:
 def _value(text: str, level: Level) -> str:
     if level == "json":
         return _JSON_STRING
-    # Escaped piece by piece: raw text would let a quote end the string.
-    pieces = [_escaped(word) for word in words(text)]
-    return _SUBSTRING + json.dumps({"substring_chunks": pieces}, ensure_ascii=False)
+    # Escaped one by one: raw text would let a quote end the string, and a cut might part an escape.
+    escaped = {char: _escaped(char) for char in set(text)}
+    # Any character may be a value's first or last. Annotators do cut words ("ctx1.2", a dose glued to its drug, or a
+    # plural's stem), and a value that the grammar lacks cannot be found by any model.
+    return _SUBSTRING + json.dumps({"substring_chunks": [escaped[char] for char in text]}, ensure_ascii=False)
 
 
 def _start(task: Task, schema: Any) -> str:
