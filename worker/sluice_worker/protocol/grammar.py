@@ -34,8 +34,8 @@ def _value(text: str, level: Level) -> str:
         return _JSON_STRING
     # Escaped one by one: raw text would let a quote end the string, and a cut might part an escape.
     escaped = {char: _escaped(char) for char in set(text)}
-    # Any character may be a value's first or last. Annotators do cut words ("ctx1.2", a dose glued to its drug, or a
-    # plural's stem), and a value that the grammar lacks cannot be found by any model.
+    # Any character may be a value's first or last: in 21 of 26,991 rows of the dev sets annotators cut a word ("ctx" in
+    # "ctx1.2", a plural's stem, a slip), and a value that the grammar lacks is out of every model's reach.
     return _SUBSTRING + json.dumps({"substring_chunks": [escaped[char] for char in text]}, ensure_ascii=False)
 
 
