@@ -86,8 +86,8 @@ def test_speculation_is_held_to_the_same_grammars(folder: Path) -> None:
     plain.close()
 
 
-def test_four_bits(folder: Path) -> None:
-    engine = VllmEngine(folder, Options(quantization="nf4", cache_bytes=64 << 20, max_adapters=0))
+def test_eight_bits(folder: Path) -> None:
+    engine = VllmEngine(folder, Options(quantization="int8", cache_bytes=64 << 20, max_adapters=0))
     assert answer(engine, asked(TEXTS[0], 5)).completion_tokens == 5
     engine.close()
 

@@ -13,7 +13,8 @@ from sluice_worker.engine.scripted import ScriptedEngine
 
 def script(prompt: str) -> str:
     """A name that stands in the prompt."""
-    return '{"%s": []}' % next((name for name in ("Ann", "张三", "Bob", "Mary") if name in prompt), "Ann")
+    name = next((each for each in ("Ann", "张三", "Bob", "Mary") if each in prompt), "Ann")
+    return f'{{"{name}": []}}'
 
 
 def scripted() -> Engine:

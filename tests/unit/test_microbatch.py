@@ -25,6 +25,11 @@ class Job:
     future: "Future[Completion]" = field(default_factory=Future)
 
 
+def hand_in(batcher: MicroBatcher[Job], job: Job) -> "Future[Completion]":
+    batcher.submit([job])
+    return job.future
+
+
 def waiting(prompt_tokens: int, max_tokens: int = 5) -> Job:
     return Job("x", prompt_tokens, max_tokens)
 
@@ -88,17 +93,28 @@ def test_every_request_is_served_in_order_of_age_within_the_budget(given_lengths
 def test_an_idle_engine_starts_at_once_though_it_would_linger() -> None:
     batcher = MicroBatcher(echo, budget_tokens=BUDGET, linger_s=60)
     started = time.monotonic()
-    assert batcher.submit(Job("a")).result(timeout=10).text == "a"
+    assert hand_in(batcher, Job("a")).result(timeout=10).text == "a"
     assert time.monotonic() - started < 5
+
+
+def test_what_is_handed_in_together_runs_together_on_an_idle_engine() -> None:
+    gate = Gate()
+    batcher = MicroBatcher(gate, budget_tokens=BUDGET)
+    jobs = [Job(text) for text in "abc"]
+    batcher.submit(jobs)
+    gate.let()
+    assert [each.future.result(timeout=10).text for each in jobs] == ["a", "b", "c"]
+    assert gate.batches == [["a", "b", "c"]]
+    batcher.close()
 
 
 def test_after_a_batch_it_lingers_so_that_the_next_are_more_than_one() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET, linger_s=0.3)
-    first = batcher.submit(Job("a"))
+    first = hand_in(batcher, Job("a"))
     gate.let(2)
     first.result(timeout=10)
-    later = [batcher.submit(Job(text)) for text in "bc"]
+    later = [hand_in(batcher, Job(text)) for text in "bc"]
     wait(later, timeout=10)
     assert gate.batches == [["a"], ["b", "c"]]
     batcher.close()
@@ -107,9 +123,9 @@ def test_after_a_batch_it_lingers_so_that_the_next_are_more_than_one() -> None:
 def test_what_waits_while_a_batch_runs_goes_into_the_next_one() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET, linger_s=0)
-    futures = [batcher.submit(Job("a"))]
+    futures = [hand_in(batcher, Job("a"))]
     assert gate.entered.acquire(timeout=10)
-    futures += [batcher.submit(Job(text)) for text in "bcd"]
+    futures += [hand_in(batcher, Job(text)) for text in "bcd"]
     gate.let(2)
     assert [each.result(timeout=10).text for each in futures] == ["a", "b", "c", "d"]
     assert gate.batches == [["a"], ["b", "c", "d"]]
@@ -123,7 +139,7 @@ def picky(jobs: Sequence[Job]) -> list[Outcome]:
 
 
 def together(run: MicroBatcher[Job], texts: Sequence[str]) -> list["Future[Completion]"]:
-    futures = [run.submit(Job(text)) for text in texts]
+    futures = [hand_in(run, Job(text)) for text in texts]
     wait(futures, timeout=10)
     return futures
 
@@ -140,14 +156,14 @@ def test_of_a_batch_that_fails_as_a_whole_only_the_bad_one_fails() -> None:
 def test_outcomes_that_are_errors_fail_their_own_request() -> None:
     batcher: MicroBatcher[Job] = MicroBatcher(lambda jobs: [BadInput("no") for _ in jobs], budget_tokens=BUDGET)
     with pytest.raises(BadInput, match="no"):
-        batcher.submit(Job("a")).result(timeout=10)
+        hand_in(batcher, Job("a")).result(timeout=10)
 
 
 def test_an_engine_that_gives_too_few_answers_leaves_nobody_waiting() -> None:
     batcher: MicroBatcher[Job] = MicroBatcher(lambda jobs: [], budget_tokens=BUDGET)
     for text in "ab":
         with pytest.raises(RuntimeError, match="0 answers to 1"):
-            batcher.submit(Job(text)).result(timeout=10)
+            hand_in(batcher, Job(text)).result(timeout=10)
 
 
 def test_a_dead_engine_ends_what_runs_what_waits_and_what_comes_later() -> None:
@@ -159,11 +175,11 @@ def test_a_dead_engine_ends_what_runs_what_waits_and_what_comes_later() -> None:
         raise EngineDead("the device is gone")
 
     batcher = MicroBatcher(die, budget_tokens=BUDGET)
-    running = batcher.submit(Job("a"))
+    running = hand_in(batcher, Job("a"))
     assert entered.wait(10)
-    left = [batcher.submit(Job("b")) for _ in range(3)]
+    left = [hand_in(batcher, Job("b")) for _ in range(3)]
     let.set()
-    for future in [running, *left, batcher.submit(Job("c"))]:
+    for future in [running, *left, hand_in(batcher, Job("c"))]:
         with pytest.raises(EngineDead, match="the device is gone"):
             future.result(timeout=10)
     batcher.close()
@@ -181,7 +197,7 @@ def test_death_while_a_failed_batch_is_run_one_by_one_stops_there() -> None:
         raise EngineDead("gone")
 
     batcher = MicroBatcher(die_alone, budget_tokens=3 * BUDGET, linger_s=0)
-    futures = [batcher.submit(Job(text, max_tokens=1)) for text in "abcd"]
+    futures = [hand_in(batcher, Job(text, max_tokens=1)) for text in "abcd"]
     ready.set()
     for future in futures:
         with pytest.raises(EngineDead):
@@ -192,13 +208,13 @@ def test_death_while_a_failed_batch_is_run_one_by_one_stops_there() -> None:
 def test_closing_lets_the_running_batch_end_and_fails_what_waits() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET)
-    running = batcher.submit(Job("a"))
+    running = hand_in(batcher, Job("a"))
     assert gate.entered.acquire(timeout=10)
-    left = batcher.submit(Job("b"))
+    left = hand_in(batcher, Job("b"))
     threading.Timer(0.1, gate.let).start()
     batcher.close()
     assert running.result(timeout=0).text == "a"
-    for future in (left, batcher.submit(Job("c"))):
+    for future in (left, hand_in(batcher, Job("c"))):
         with pytest.raises(EngineDead, match="closed"):
             future.result(timeout=0)
     batcher.close()
@@ -207,9 +223,9 @@ def test_closing_lets_the_running_batch_end_and_fails_what_waits() -> None:
 def test_a_request_cancelled_while_it_waits_is_not_run() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET)
-    running = batcher.submit(Job("a"))
+    running = hand_in(batcher, Job("a"))
     assert gate.entered.acquire(timeout=10)
-    dropped, kept = (batcher.submit(Job(text)) for text in ("dropped", "kept"))
+    dropped, kept = (hand_in(batcher, Job(text)) for text in ("dropped", "kept"))
     assert dropped.cancel()
     gate.let(2)
     assert (running.result(timeout=10).text, kept.result(timeout=10).text) == ("a", "kept")
@@ -220,9 +236,9 @@ def test_a_request_cancelled_while_it_waits_is_not_run() -> None:
 def test_a_request_cancelled_while_it_runs_stays_so_and_disturbs_no_other() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET, linger_s=0)
-    blocker = batcher.submit(Job("a"))
+    blocker = hand_in(batcher, Job("a"))
     assert gate.entered.acquire(timeout=10)
-    dropped, kept = batcher.submit(Job("dropped")), batcher.submit(Job("kept"))
+    dropped, kept = hand_in(batcher, Job("dropped")), hand_in(batcher, Job("kept"))
     gate.let()
     blocker.result(timeout=10)
     assert gate.entered.acquire(timeout=10)
@@ -236,9 +252,9 @@ def test_a_request_cancelled_while_it_runs_stays_so_and_disturbs_no_other() -> N
 def test_a_cancelled_request_keeps_nobody_else_from_their_end() -> None:
     gate = Gate()
     batcher = MicroBatcher(gate, budget_tokens=BUDGET)
-    batcher.submit(Job("a"))
+    hand_in(batcher, Job("a"))
     assert gate.entered.acquire(timeout=10)
-    dropped, left = (batcher.submit(Job("b")) for _ in range(2))
+    dropped, left = (hand_in(batcher, Job("b")) for _ in range(2))
     dropped.cancel()
     gate.let()
     batcher.close()
@@ -255,7 +271,7 @@ def test_many_threads_each_get_their_own_answer() -> None:
     def ask(name: str) -> None:
         for i in range(50):
             text = f"{name}-{i}"
-            answers[text] = batcher.submit(Job(text, i % 40 + 1)).result(timeout=10).text
+            answers[text] = hand_in(batcher, Job(text, i % 40 + 1)).result(timeout=10).text
 
     threads = [threading.Thread(target=ask, args=(str(i),)) for i in range(16)]
     for each in threads:

@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    quantization: Literal["none", "nf4", "fp8", "awq"] = "none"
+    # nf4 on Transformers; fp8, int8 and awq on vLLM.
+    quantization: Literal["none", "nf4", "fp8", "int8", "awq"] = "none"
     threads: int = Field(default=16, ge=1, le=512)
     # Prompts and reserved answers at once; unset is what the engine does best with.
     batch_tokens: int | None = Field(default=None, ge=256)

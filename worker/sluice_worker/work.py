@@ -150,10 +150,8 @@ def extract(
     questions = plan(document, schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
     requests = [Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct) for each in questions]
     submitted = time.monotonic()
-    futures: list[Future[Completion]] = []
+    futures = engine.submit_all(requests)
     try:
-        for request in requests:
-            futures.append(engine.submit(request))
         _await(futures, gone or threading.Event(), deadline)
     finally:
         for future in futures:

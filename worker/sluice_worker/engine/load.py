@@ -65,6 +65,8 @@ def _transformers(folder: Path, settings: Settings, device: str) -> Engine:
 
 
 def _vllm(folder: Path, settings: Settings) -> Engine:
+    if settings.quantization == "nf4":
+        raise Misconfigured("SLUICE_QUANTIZATION nf4 needs SLUICE_ENGINE=transformers; vLLM has fp8, int8 and awq.")
     from sluice_worker.engine.vllm_engine import VllmEngine
     from sluice_worker.engine.vllm_start import Options
 

@@ -72,15 +72,15 @@ class MicroBatcher(Generic[J]):
         self._thread = threading.Thread(target=self._loop, name="micro-batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, job: J) -> "Future[Completion]":
-        """Queues a job; its future, which fails with `EngineDead` once the engine is closed or dead."""
+    def submit(self, jobs: Sequence[J]) -> None:
+        """Queues jobs together; their futures fail with `EngineDead` once the engine is closed or dead."""
         with self._changed:
             if not self._dead:
-                self._waiting.append(job)
+                self._waiting += jobs
                 self._changed.notify()
-                return job.future
-        settle(job.future, self._dead)
-        return job.future
+                return
+        for each in jobs:
+            settle(each.future, self._dead)
 
     def close(self) -> None:
         """Lets the running batch end and fails what waits."""

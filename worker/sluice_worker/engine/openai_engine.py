@@ -1,6 +1,7 @@
 """The engine behind somebody else's server: any that speaks OpenAI's completions, vLLM's own in the first place."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,6 +86,9 @@ class OpenAiEngine:
         if name := request.adapter:
             future.add_done_callback(lambda _: self._adapters.leave(name))
         return future
+
+    def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
+        return [self.submit(each) for each in requests]
 
     def load_adapter(self, folder: Path) -> str:
         """The server must see the same path and allow it (vLLM: VLLM_ALLOW_RUNTIME_LORA_UPDATING=1)."""

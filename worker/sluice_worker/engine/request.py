@@ -1,5 +1,6 @@
 """What goes into an engine and what comes out: the seam between the queue's world and the model's."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,10 @@ class Engine(Protocol):
         It fails with `BadInput` for a prompt over the context, a grammar that does not compile or an adapter that is
         not loaded, with `Retryable` when this one request failed, and with `EngineDead` when the engine is at its end.
         """
+        ...
+
+    def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
+        """Queues the requests of one document, so that an idle engine does not start on the first one alone."""
         ...
 
     def load_adapter(self, folder: Path) -> str:

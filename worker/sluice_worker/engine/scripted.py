@@ -1,6 +1,6 @@
 """An engine that answers from a function: for tests, and for users who test their own services without a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -50,6 +50,9 @@ class ScriptedEngine:
         tokens = tuple(Token(character, -0.1) for character in kept)
         future.set_result(Completion(kept, tokens, kept == text, len(request.prompt.text)))
         return future
+
+    def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
+        return [self.submit(each) for each in requests]
 
     def load_adapter(self, folder: Path) -> str:
         name = check(folder, max_rank=MAX_RANK)

@@ -69,14 +69,12 @@ class TransformersEngine:
         return self._intake.count_tokens(text)
 
     def submit(self, request: Request) -> "Future[Completion]":
-        try:
-            prepared = self._intake.prepare(request)
-            if name := request.adapter:
-                self._adapters.take(name)
-                prepared.future.add_done_callback(lambda _: self._adapters.leave(name))
-        except BadInput as exc:
-            return refused(exc)
-        return self._batcher.submit(prepared)
+        return self.submit_all([request])[0]
+
+    def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
+        given = [self._prepared(each) for each in requests]
+        self._batcher.submit([each for each in given if isinstance(each, Prepared)])
+        return [each.future if isinstance(each, Prepared) else refused(each) for each in given]
 
     def load_adapter(self, folder: Path) -> str:
         name = adapters.check(folder, max_rank=self._max_rank)
@@ -98,6 +96,16 @@ class TransformersEngine:
 
     def close(self) -> None:
         self._batcher.close()
+
+    def _prepared(self, request: Request) -> Prepared | BadInput:
+        try:
+            prepared = self._intake.prepare(request)
+            if name := request.adapter:
+                self._adapters.take(name)
+                prepared.future.add_done_callback(lambda _: self._adapters.leave(name))
+        except BadInput as exc:
+            return exc
+        return prepared
 
     def _unload(self, name: str) -> None:
         with self._quiet:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -71,6 +72,9 @@ class VllmEngine:
         if name := request.adapter:
             future.add_done_callback(lambda _: self._adapters.leave(name))
         return future
+
+    def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
+        return [self.submit(each) for each in requests]
 
     def load_adapter(self, folder: Path) -> str:
         name = adapters.check(folder, max_rank=self._options.adapter_rank)

@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from vllm import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM
 
-Quantization = Literal["none", "nf4", "fp8", "awq"]
+Quantization = Literal["none", "fp8", "int8", "awq"]
 Speculation = Literal["none", "ngram", "suffix"]
 
-QUANTIZATIONS: dict[Quantization, str | None] = {"none": None, "nf4": "bitsandbytes", "fp8": "fp8", "awq": "awq"}
-"""vLLM's names; its bitsandbytes quantises to nf4 while it loads, awq needs a model that was stored so."""
+QUANTIZATIONS: dict[Quantization, str | None] = {
+    "none": None,
+    "fp8": "fp8",
+    "int8": "int8_per_channel_weight_only",
+    "awq": "awq",
+}
+"""vLLM's names. fp8 and int8 are made while loading, awq needs a model that was stored so. 0.32 has no bitsandbytes."""
 
 SPECULATIONS: dict[Speculation, dict[str, object] | None] = {
     "none": None,
@@ -75,7 +80,7 @@ def _arguments(folder: Path, options: Options) -> "AsyncEngineArgs":
         served_model_name=folder.name,
         dtype=options.dtype,
         trust_remote_code=False,
-        load_format="bitsandbytes" if options.quantization == "nf4" else "safetensors",
+        load_format="safetensors",
         quantization=QUANTIZATIONS[options.quantization],
         speculative_config=SPECULATIONS[options.speculation],
         tensor_parallel_size=options.tensor_parallel,
