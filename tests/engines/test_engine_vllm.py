@@ -18,7 +18,7 @@ from sluice_worker.engine.vllm_start import Options
 
 pytestmark = pytest.mark.timeout(600)
 
-SMALL = Options(dtype="float32", cache_bytes=256 << 20, adapter_rank=16)
+SMALL = Options(dtype="float32", cache_bytes=256 << 20, max_adapters=2, adapter_rank=16)
 
 
 @pytest.fixture(scope="module")

@@ -20,14 +20,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def adapters(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def adapters(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     made = tmp_path_factory.mktemp("adapters")
-    return tiny_adapters.make(folder, made / "a", seed=1), tiny_adapters.make(folder, made / "b", seed=2)
+    return tuple(tiny_adapters.make(folder, made / str(seed), seed=seed) for seed in (1, 2, 3))
 
 
 @pytest.fixture(scope="module", params=["none", "nf4"])
 def engine(request: pytest.FixtureRequest, folder: Path) -> Iterator[Engine]:
-    made = TransformersEngine(folder, device="cpu", quantization=request.param)
+    made = TransformersEngine(folder, device="cpu", quantization=request.param, max_adapters=2)
     yield made
     made.close()
 

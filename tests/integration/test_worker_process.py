@@ -5,7 +5,6 @@ import pickle
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import orjson
@@ -13,49 +12,18 @@ import pytest
 from ledger_stage import order
 from redis import Redis
 from redis_server import RedisServer
-from sluice_processes import Running, started, until
+from sluice_processes import started, until
+from worker_site import SENTENCE, Site
 
-from sluice_producer import Sluice
 from sluice_producer.ledger import RedisLedger as ProducerLedger
-from sluice_schemas.job import Job
 from sluice_schemas.ledger import connect
 from sluice_schemas.queues import EXTRACT_QUEUES, CeleryDoorbell, job_bell, message
-from sluice_worker.ledger import RedisLedger
 from sluice_worker.process.station import Exit
 
 pytestmark = pytest.mark.timeout(300)
 
-NEWS = "news/entities-en@1"
-SENTENCE = "Ada Lovelace was born in London in 1815. "
 LONG = SENTENCE * 1500
 QUEUE = f"sluice:{EXTRACT_QUEUES['bulk']}"
-
-
-class Site:
-    """A Redis, a folder, and both sides of the ledger."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
-        self.client = Sluice(url)
-        self.ledger = RedisLedger(connect(url))
-
-    def worker(self, **settings: str) -> AbstractContextManager[Running]:
-        return started(
-            self.folder, "worker", **{"redis_url": self.url, "threads": "4", "answer_tokens": "32", **settings}
-        )
-
-    def submit(self, text: str = SENTENCE) -> str:
-        return self.client.submit(text, schema=NEWS).id
-
-    def state(self, job_id: str) -> str:
-        return self.job(job_id).state
-
-    def job(self, job_id: str) -> Job:
-        return self.client.job(job_id)
-
-    def succeeds(self, *jobs: str) -> None:
-        until(lambda: all(self.job(each).has_ended for each in jobs), 90)
-        assert [self.state(each) for each in jobs] == ["succeeded"] * len(jobs)
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ def script(prompt: str) -> str:
 
 
 def scripted() -> Engine:
-    return ScriptedEngine(script, adapted=lambda prompt, name: f"{name[:9]} {script(prompt)}", chunk_tokens=5000)
+    return ScriptedEngine(
+        script, adapted=lambda prompt, name: f"{name[:9]} {script(prompt)}", chunk_tokens=5000, max_adapters=2
+    )
 
 
 @pytest.fixture
@@ -32,8 +34,8 @@ def make() -> Callable[[], Engine]:
 
 
 @pytest.fixture
-def adapters(tmp_path: Path) -> tuple[Path, Path]:
-    return folder(tmp_path / "a"), folder(tmp_path / "b")
+def adapters(tmp_path: Path) -> tuple[Path, ...]:
+    return tuple(folder(tmp_path / name) for name in "abc")
 
 
 def folder(path: Path) -> Path:

@@ -56,22 +56,29 @@ class _Held(Generic[H]):
 
 
 class Adapters(Generic[H]):
-    """The adapters of one engine, each under its digest with the handle that the engine knows it by.
+    """The adapters of one engine, at most `limit`, each under its digest with the handle that the engine knows it by.
 
     `unload` is called with the handle of a dropped adapter once nothing runs on it any more, from any thread.
     """
 
-    def __init__(self, unload: Callable[[H], None]) -> None:
+    def __init__(self, unload: Callable[[H], None], *, limit: int) -> None:
         self._unload = unload
+        self._limit = limit
         self._held: dict[str, _Held[H]] = {}
         self._lock = threading.Lock()
 
     def holds(self, name: str) -> bool:
-        """Whether it is served; one that was dropped but not yet unloaded is served again from now on."""
+        """Whether it is served; one that was dropped but not yet unloaded is served again from now on.
+
+        Raises `Misconfigured` when it is not, and there is no room for one more.
+        """
         with self._lock:
             if name in self._held:
                 self._held[name].is_dropped = False
-            return name in self._held
+                return True
+            if len(self._held) >= self._limit:
+                raise Misconfigured(f"{self._limit} adapters are loaded. Drop one, or raise SLUICE_MAX_ADAPTERS.")
+            return False
 
     def add(self, name: str, handle: H) -> None:
         """Serves an adapter that the engine has loaded."""

@@ -60,6 +60,7 @@ def _transformers(folder: Path, settings: Settings, device: str) -> Engine:
         dtype=settings.dtype,
         quantization=settings.quantization,
         batch_tokens=settings.batch_tokens or BATCH_TOKENS,
+        max_adapters=settings.max_adapters,
         max_rank=settings.adapter_rank,
     )
 
@@ -97,5 +98,7 @@ def _openai(folder: Path, settings: Settings) -> Engine:
         timeout_s=settings.server_timeout_s,
         retries=settings.server_retries,
         max_sequences=settings.max_sequences,
+        max_adapters=settings.max_adapters,
+        adapter_rank=settings.adapter_rank,
     )
-    return OpenAiEngine(folder, server, adapter_rank=settings.adapter_rank)
+    return OpenAiEngine(folder, server)

@@ -37,6 +37,8 @@ class Server:
     timeout_s: float = 120.0
     retries: int = 4
     max_sequences: int = 256
+    max_adapters: int = 4
+    adapter_rank: int = 64
 
 
 class OpenAiEngine:
@@ -48,9 +50,8 @@ class OpenAiEngine:
     process need not restart for it.
     """
 
-    def __init__(self, folder: Path, server: Server, *, adapter_rank: int = 64) -> None:
+    def __init__(self, folder: Path, server: Server) -> None:
         self._server = server
-        self._rank = adapter_rank
         self._loop = Loop("openai")
         self._client = AsyncOpenAI(
             base_url=server.url,
@@ -68,7 +69,7 @@ class OpenAiEngine:
         if not self._takes_grammars:
             self.card = replace(self.card, decoding="free", decodings=frozenset({"free"}))
         self._under_way = asyncio.Semaphore(server.max_sequences)
-        self._adapters: Adapters[str] = Adapters(self._unload)
+        self._adapters: Adapters[str] = Adapters(self._unload, limit=server.max_adapters)
         self._is_closed = False
 
     def count_tokens(self, text: str) -> int:
@@ -92,7 +93,7 @@ class OpenAiEngine:
 
     def load_adapter(self, folder: Path) -> str:
         """The server must see the same path and allow it (vLLM: VLLM_ALLOW_RUNTIME_LORA_UPDATING=1)."""
-        name = adapters.check(folder, max_rank=self._rank)
+        name = adapters.check(folder, max_rank=self._server.adapter_rank)
         if not self._adapters.holds(name):
             self._loop.run(self._post("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})).result()
             self._adapters.add(name, name)
@@ -113,11 +114,21 @@ class OpenAiEngine:
     async def _look(self) -> tuple[int | None, bool]:
         """The length of the served context where the server tells it, and whether it is vLLM."""
         try:
-            model = await self._client.models.retrieve(self._server.model)
-            version = await self._client.get("../version", cast_to=httpx.Response)
+            served = {each.id: each async for each in self._client.models.list()}
         except (APIStatusError, APIConnectionError) as exc:
             raise self._told(exc) from exc
-        return getattr(model, "max_model_len", None), version.is_success
+        if self._server.model not in served:
+            raise self._unknown()
+        return getattr(served[self._server.model], "max_model_len", None), await self._is_vllm()
+
+    async def _is_vllm(self) -> bool:
+        try:
+            await self._client.get(
+                f"{self._server.url.rstrip('/').removesuffix('/v1')}/version", cast_to=httpx.Response
+            )
+        except APIStatusError:
+            return False
+        return True
 
     async def _post(self, path: str, body: dict[str, Any]) -> None:
         try:
@@ -178,12 +189,15 @@ class OpenAiEngine:
         if exc.status_code in WRONG_CREDENTIALS:
             return Misconfigured(f"The model server at {self._server.url} refuses the key. Set SLUICE_SERVER_KEY.")
         if exc.status_code == ABSENT:
-            return Misconfigured(
-                f"The model server at {self._server.url} has no {self._server.model!r}. Set SLUICE_SERVER_MODEL."
-            )
+            return self._unknown()
         if exc.status_code < httpx.codes.INTERNAL_SERVER_ERROR and exc.status_code != httpx.codes.TOO_MANY_REQUESTS:
             return BadInput(f"The model server refused a request ({_brief(exc)}); its log says why.")
         return Unavailable(f"The model server at {self._server.url} failed ({_brief(exc)}), tries included.")
+
+    def _unknown(self) -> Misconfigured:
+        return Misconfigured(
+            f"The model server at {self._server.url} has no {self._server.model!r}. Set SLUICE_SERVER_MODEL."
+        )
 
 
 def _brief(exc: APIStatusError | APIConnectionError) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from llguidance import LLMatcher
 
 from sluice_schemas.errors import BadInput, EngineDead
-from sluice_worker.engine.adapters import check
+from sluice_worker.engine.adapters import Adapters, check
 from sluice_worker.engine.request import Completion, ModelCard, Request, Token
 
 MAX_RANK = 1024
@@ -26,12 +26,13 @@ class ScriptedEngine:
         adapted: Callable[[str, str], str] | None = None,
         chunk_tokens: int = 1000,
         answer_tokens: int = 500,
+        max_adapters: int = 4,
     ) -> None:
         self.card = ModelCard("scripted", chunk_tokens + 2 * answer_tokens + 1000, chunk_tokens, answer_tokens)
         self.prompts: list[str] = []
         self._script = script
         self._adapted = adapted or (lambda prompt, _: script(prompt))
-        self._adapters: set[str] = set()
+        self._adapters: Adapters[str] = Adapters(lambda _: None, limit=max_adapters)
         self._is_closed = False
 
     def count_tokens(self, text: str) -> int:
@@ -56,11 +57,12 @@ class ScriptedEngine:
 
     def load_adapter(self, folder: Path) -> str:
         name = check(folder, max_rank=MAX_RANK)
-        self._adapters.add(name)
+        if not self._adapters.holds(name):
+            self._adapters.add(name, name)
         return name
 
     def drop_adapter(self, name: str) -> None:
-        self._adapters.discard(name)
+        self._adapters.drop(name)
 
     def close(self) -> None:
         self._is_closed = True
@@ -75,6 +77,8 @@ class ScriptedEngine:
             raise BadInput(f"The grammar does not compile: {fault.splitlines()[0]}")
         if request.adapter is None:
             return self._script(prompt)
-        if request.adapter not in self._adapters:
-            raise BadInput(f"The adapter {request.adapter} is not loaded here.")
-        return self._adapted(prompt, request.adapter)
+        self._adapters.take(request.adapter)
+        try:
+            return self._adapted(prompt, request.adapter)
+        finally:
+            self._adapters.leave(request.adapter)

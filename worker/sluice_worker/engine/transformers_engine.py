@@ -46,6 +46,7 @@ class TransformersEngine:
         dtype: str = "bfloat16",
         quantization: Quantization = "none",
         batch_tokens: int = 16_384,
+        max_adapters: int = 4,
         max_rank: int = 64,
     ) -> None:
         model_folder.check(folder)
@@ -61,7 +62,7 @@ class TransformersEngine:
         )
         self._masks = Masks(vocabulary=self._model.config.vocab_size)
         self._max_rank = max_rank
-        self._adapters: Adapters[str] = Adapters(self._unload)
+        self._adapters: Adapters[str] = Adapters(self._unload, limit=max_adapters)
         self._quiet = threading.RLock()
         self._batcher: MicroBatcher[Prepared] = MicroBatcher(self._run, budget_tokens=batch_tokens)
 

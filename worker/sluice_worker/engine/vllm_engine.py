@@ -41,7 +41,7 @@ class VllmEngine:
         self._intake = Intake(folder)
         self.card = self._intake.card
         self._serials = itertools.count(1)
-        self._adapters: Adapters[LoRARequest] = Adapters(self._unload)
+        self._adapters: Adapters[LoRARequest] = Adapters(self._unload, limit=options.max_adapters)
         self._is_closed = False
         self._loop = Loop("vllm")
         try:

@@ -88,7 +88,8 @@ def _arguments(folder: Path, options: Options) -> "AsyncEngineArgs":
         kv_cache_memory_bytes=options.cache_bytes or (CPU_CACHE_BYTES if is_cpu else None),
         max_num_seqs=options.max_sequences,
         enable_lora=options.max_adapters > 0,
-        max_loras=max(1, options.max_adapters),
+        # On a CPU rows without an adapter take the last slot's (vLLM #48421): one that is always empty.
+        max_loras=options.max_adapters + 1 if is_cpu else max(1, options.max_adapters),
         max_lora_rank=options.adapter_rank,
         # Chat models ship with sampling and penalties switched on.
         generation_config="vllm",

@@ -1,0 +1,127 @@
+"""g. How documents/s grows: with documents at once, with the length of their texts, with the types asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench import workload
+from bench.fleet import Fleet, Kind, Model
+from bench.queue_report import table
+from bench.rounds import Flight, Turn, fly, race, rate, ratio
+from bench.throughput import Pass
+from rich.table import Table
+
+from sluice_schemas import shelf
+from sluice_schemas.document import Document
+from sluice_schemas.schema import ExtractionSchema, Type
+from sluice_worker.engine.request import Request
+from sluice_worker.plan import Limits, plan
+
+TINY: Model = "sluice-tiny"
+CONCURRENCY = {1: 6, 4: 16, 16: 44, 64: 88}
+"""Documents at once, and how many there are of them in a pass."""
+LENGTHS = {1: 44, 4: 12, 16: 3}
+"""How many texts make one document, and how many documents there are in a pass: about as many texts in each."""
+TYPES = {4: 36, 12: 18, 36: 6}
+"""Types in the schema, and how many documents there are in a pass: about as many requests in each."""
+MARK = 40_000
+SWEEPS = {"concurrency": CONCURRENCY, "length": LENGTHS, "types": TYPES}
+NAMES = {"concurrency": "documents at once", "length": "times the text", "types": "types"}
+ENGLISH = "news/entities-en@1"
+
+
+def figures(fleet: Fleet) -> dict[str, Any]:
+    """For each engine and sweep documents/s by point, and how often that of the first point it is."""
+    found: dict[str, Any] = {"rounds": fleet.scale.rounds}
+    for kind in fleet.scale.kinds:
+        passes = race(dict(_turns(fleet, kind)), rounds=fleet.scale.rounds)
+        found[kind] = {sweep: {str(n): _point(passes, sweep, n) for n in points} for sweep, points in SWEEPS.items()}
+    return found
+
+
+def tables(found: Mapping[str, Any]) -> list[Table]:
+    """One, a row for each point."""
+    kinds = [each for each in found if each != "rounds"]
+    heads = ("sluice-tiny, as served", *(part for kind in kinds for part in (kind, "to first", "requests")))
+    rows = []
+    for sweep, points in SWEEPS.items():
+        for n in points:
+            row = [f"{n} {NAMES[sweep]}"]
+            for kind in kinds:
+                each = found[kind][sweep][str(n)]
+                row += [f"{each['documents_per_s']:.2f}", f"{each['to_first']:.2f}", f"{each['requests']:.1f}"]
+            rows.append(row)
+    made = table("g. Documents/s", heads, rows)
+    made.caption = "`requests` is how many a document takes."
+    return [made]
+
+
+def _point(passes: Mapping[str, Sequence[Pass]], sweep: str, n: int) -> dict[str, float]:
+    here, first = passes[f"{sweep} {n}"], passes[f"{sweep} {next(iter(SWEEPS[sweep]))}"]
+    return {
+        "documents": here[0].documents,
+        "requests": here[0].requests / here[0].documents,
+        "documents_per_s": rate(here),
+        "to_first": ratio(here, first),
+    }
+
+
+def _turns(fleet: Fleet, kind: Kind) -> Iterator[tuple[str, Turn]]:
+    for place, (sweep, points) in enumerate(SWEEPS.items()):
+        for n, count in points.items():
+            mark = MARK + 3000 * place + 30 * n
+            yield f"{sweep} {n}", _turn(fleet, kind, sweep, n=n, count=fleet.scale.of(count), mark=mark)
+
+
+def _turn(fleet: Fleet, kind: Kind, sweep: str, *, n: int, count: int, mark: int) -> Turn:
+    def turn(number: int) -> Flight:
+        given = _given(sweep, n=n, count=count, mark=mark + number)
+        return fly(
+            fleet.engine(kind, TINY),
+            [_asked(fleet, document, schema) for document, schema in given],
+            most=n if sweep == "concurrency" else None,
+        )
+
+    return turn
+
+
+def _given(sweep: str, *, n: int, count: int, mark: int) -> list[tuple[Document, ExtractionSchema]]:
+    if sweep == "length":
+        return [(each, shelf.find(ENGLISH)) for each in _long(n, count, mark)]
+    if sweep == "types":
+        return [(each, _wide(n)) for each in _english(count, mark)]
+    return [(each, shelf.find(ref)) for each, ref in workload.documents(count, mark=mark)]
+
+
+def _asked(fleet: Fleet, document: Document, schema: ExtractionSchema) -> list[Request]:
+    intake = fleet.intake(TINY)
+    advice = intake.card
+    limits = Limits(chunk_tokens=advice.chunk_tokens, overlap_tokens=0, answer_tokens=advice.answer_tokens)
+    questions = plan(document, schema, card=advice, count_tokens=intake.count_tokens, limits=limits)
+    return [Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct) for each in questions]
+
+
+def _long(n: int, count: int, mark: int) -> Iterator[Document]:
+    """`count` documents, each of `n` texts."""
+    texts = _english(n * count, mark)
+    for i in range(count):
+        text = "\n".join(each.text for each in texts[i * n : (i + 1) * n])
+        yield Document(id=f"{mark}-long-{i}", text=text, language="en")
+
+
+def _english(count: int, mark: int) -> list[Document]:
+    """Texts of English news, somewhat less than a third of what there is."""
+    found = [document for document, ref in workload.documents(8 * count, mark=mark) if ref == ENGLISH]
+    return found[:count]
+
+
+def _wide(n: int) -> ExtractionSchema:
+    """The shipped English schema with `n` types: those that it has, and others like them."""
+    shipped = shelf.find(ENGLISH)
+    types = tuple(
+        shipped.types[i % 6].model_copy(update={"name": _name(shipped.types[i % 6], i // 6)}) for i in range(n)
+    )
+    return shipped.model_copy(update={"id": f"bench/types-{n}", "types": types, "flat": False})
+
+
+def _name(each: Type, turn: int) -> str:
+    return each.name if turn == 0 else f"{each.name} {turn}"
