@@ -9,7 +9,7 @@ from redis_server import RedisServer
 from sluice_processes import started
 
 ALL = ["python", "sluice-ke", "celery", "kombu", "redis", "torch", "transformers", "settings"]
-ALL += ["redis version", "redis eviction", "redis append-only", "redis fsync", "model", "device", "endpoints"]
+ALL += ["redis version", "redis eviction", "redis append-only", "redis fsync", "model", "engine", "endpoints"]
 
 
 def examined(folder: Path, **settings: str) -> tuple[int, list[str]]:

@@ -9,7 +9,7 @@ import click
 
 from sluice_schemas.errors import Retryable, SluiceError
 from sluice_schemas.ledger import connect
-from sluice_worker.engine import model_folder
+from sluice_worker.engine import load, model_folder
 from sluice_worker.process.redis_check import Finding, findings
 from sluice_worker.settings import Settings
 
@@ -20,7 +20,7 @@ PACKAGES = ("sluice-ke", "celery", "kombu", "redis", "torch", "transformers")
 def doctor() -> None:
     """Check what a worker needs; say what to do.
 
-    Settings, Redis, model, device and versions, one line each.
+    Settings, Redis, model, engine and versions, one line each.
 
     Exit codes: 0 all well, 1 something must be done.
     """
@@ -41,7 +41,7 @@ def _look() -> list[Finding]:
         Finding("settings", True, "valid"),
         *_guarded("redis", lambda: findings(connect(settings.redis_url))),
         *_guarded("model", lambda: [_model(settings)]),
-        *_guarded("device", lambda: [_device(settings)]),
+        *_guarded("engine", lambda: [_engine(settings)]),
         *_guarded("endpoints", lambda: [_endpoints(settings)]),
     ]
 
@@ -71,10 +71,17 @@ def _model(settings: Settings) -> Finding:
     return Finding("model", True, f"{folder.name}@{model_folder.digest(folder)}")
 
 
-def _device(settings: Settings) -> Finding:
+def _engine(settings: Settings) -> Finding:
+    """Which engine, and on what: a device that it may use, or a server (not asked here)."""
+    engine = load.kind(settings)
+    if engine == "openai":
+        return Finding(
+            "engine", settings.server_url is not None, f"openai, {settings.server_url}", "Set SLUICE_SERVER_URL."
+        )
     from sluice_worker.engine.device import choose
 
-    return Finding("device", True, f"{choose(settings.device)}, {settings.dtype}")
+    device = choose(settings.device, count=settings.tensor_parallel)
+    return Finding("engine", True, f"{engine}, {device}, {settings.dtype}")
 
 
 def _endpoints(settings: Settings) -> Finding:

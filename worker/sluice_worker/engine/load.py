@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -11,6 +12,8 @@ from sluice_worker.engine.request import Engine
 from sluice_worker.plan import Limits
 from sluice_worker.settings import Settings
 
+Kind = Literal["transformers", "vllm", "openai"]
+
 BATCH_TOKENS = 16_384
 """What a batch of the Transformers engine takes when nothing is set."""
 
@@ -19,19 +22,25 @@ def load(settings: Settings) -> Engine:
     """Loads the model. Raises `Misconfigured` with what to do when folder, device, dtype or server are wrong."""
     cpu.behave()
     folder = model_folder.resolve(settings.model)
-    if settings.engine == "openai":
+    engine = kind(settings)
+    if engine == "openai":
         return _openai(folder, settings)
-    # torch takes seconds to import; a wrong folder is told at once.
     model_folder.check(folder)
-    from sluice_worker.engine.device import choose
+    return _vllm(folder, settings) if engine == "vllm" else _transformers(folder, settings)
 
-    device = choose(settings.device, count=settings.tensor_parallel)
+
+def kind(settings: Settings) -> Kind:
+    """Which engine the settings mean. Raises `Misconfigured` for what does not go together, or is not there."""
+    if settings.engine == "openai":
+        return "openai"
     has_vllm = importlib.util.find_spec("vllm") is not None
-    if settings.engine == "vllm" or (settings.engine == "auto" and device == "cuda" and has_vllm):
-        if not has_vllm:
-            raise Misconfigured("SLUICE_ENGINE is vllm, which is not installed: pip install 'sluice-ke[vllm]'.")
-        return _vllm(folder, settings)
-    return _transformers(folder, settings, device)
+    if settings.engine == "vllm" and not has_vllm:
+        raise Misconfigured("SLUICE_ENGINE is vllm, which is not installed: pip install 'sluice-ke[vllm]'.")
+    engine = settings.engine
+    if engine == "auto":
+        engine = "vllm" if has_vllm and _device(settings) == "cuda" else "transformers"
+    _demand_fit(settings, engine)
+    return engine
 
 
 def limits(settings: Settings, engine: Engine) -> Limits:
@@ -43,22 +52,36 @@ def limits(settings: Settings, engine: Engine) -> Limits:
     )
 
 
-def _transformers(folder: Path, settings: Settings, device: str) -> Engine:
+def _demand_fit(settings: Settings, engine: Kind) -> None:
+    """Raises `Misconfigured` for a setting that this engine would not heed."""
+    if engine == "vllm" and settings.quantization == "nf4":
+        raise Misconfigured("SLUICE_QUANTIZATION nf4 needs SLUICE_ENGINE=transformers; vLLM has fp8, int8 and awq.")
+    if engine == "transformers":
+        unheeded = {
+            "QUANTIZATION": settings.quantization not in ("none", "nf4"),
+            "SPECULATION": settings.speculation != "none",
+            "TENSOR_PARALLEL": settings.tensor_parallel != 1,
+        }
+        if names := ", ".join(f"SLUICE_{name}" for name, is_so in unheeded.items() if is_so):
+            raise Misconfigured(f"{names}: only vLLM can do what is set there. Set SLUICE_ENGINE=vllm.")
+
+
+def _device(settings: Settings) -> str:
+    # torch takes seconds to import; a wrong folder is told at once.
+    from sluice_worker.engine.device import choose
+
+    return choose(settings.device, count=settings.tensor_parallel)
+
+
+def _transformers(folder: Path, settings: Settings) -> Engine:
+    device = _device(settings)
     from sluice_worker.engine.transformers_engine import TransformersEngine
 
-    if settings.quantization not in ("none", "nf4"):
-        raise Misconfigured(f"SLUICE_QUANTIZATION {settings.quantization} needs SLUICE_ENGINE=vllm.")
-    for name, value, default in (
-        ("SPECULATION", settings.speculation, "none"),
-        ("TENSOR_PARALLEL", settings.tensor_parallel, 1),
-    ):
-        if value != default:
-            raise Misconfigured(f"SLUICE_{name} {value} needs SLUICE_ENGINE=vllm.")
     return TransformersEngine(
         folder,
         device=device,
         dtype=settings.dtype,
-        quantization=settings.quantization,
+        quantization="nf4" if settings.quantization == "nf4" else "none",
         batch_tokens=settings.batch_tokens or BATCH_TOKENS,
         max_adapters=settings.max_adapters,
         max_rank=settings.adapter_rank,
@@ -66,14 +89,13 @@ def _transformers(folder: Path, settings: Settings, device: str) -> Engine:
 
 
 def _vllm(folder: Path, settings: Settings) -> Engine:
-    if settings.quantization == "nf4":
-        raise Misconfigured("SLUICE_QUANTIZATION nf4 needs SLUICE_ENGINE=transformers; vLLM has fp8, int8 and awq.")
+    _device(settings)
     from sluice_worker.engine.vllm_engine import VllmEngine
     from sluice_worker.engine.vllm_start import Options
 
     options = Options(
         dtype=settings.dtype,
-        quantization=settings.quantization,
+        quantization="none" if settings.quantization == "nf4" else settings.quantization,
         speculation=settings.speculation,
         tensor_parallel=settings.tensor_parallel,
         memory_share=settings.memory_share,

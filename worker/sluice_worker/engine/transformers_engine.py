@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
@@ -63,6 +62,7 @@ class TransformersEngine:
         self._masks = Masks(vocabulary=self._model.config.vocab_size)
         self._max_rank = max_rank
         self._adapters: Adapters[str] = Adapters(self._unload, limit=max_adapters)
+        self._is_adapted = False
         self._quiet = threading.RLock()
         self._batcher: MicroBatcher[Prepared] = MicroBatcher(self._run, budget_tokens=batch_tokens)
 
@@ -79,14 +79,18 @@ class TransformersEngine:
 
     def load_adapter(self, folder: Path) -> str:
         name = adapters.check(folder, max_rank=self._max_rank)
+        # Seconds to import, for those who have adapters.
+        from peft import PeftModel
+
         with self._quiet:
             if self._adapters.holds(name):
                 return name
             try:
-                if isinstance(self._model, PeftModel):
+                if self._is_adapted:
                     self._model.load_adapter(folder, adapter_name=name)
                 else:
                     self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
+                    self._is_adapted = True
             except (ValueError, RuntimeError, SafetensorError) as exc:  # made for another model, or cut off
                 raise Misconfigured(f"The adapter in {folder} does not fit this model: {exc}.") from exc
             self._adapters.add(name, name)
@@ -112,6 +116,7 @@ class TransformersEngine:
         with self._quiet:
             if len(self._model.peft_config) == 1:
                 self._model = self._model.unload()
+                self._is_adapted = False
             else:
                 self._model.delete_adapter(name)
 
@@ -132,7 +137,7 @@ class TransformersEngine:
     def _generate(self, batch: Sequence[Prepared], padded: Any, guide: Guide) -> torch.Tensor:
         names = [each.request.adapter or BASE for each in batch]
         with self._quiet:
-            mixed = {"adapter_names": names} if isinstance(self._model, PeftModel) else {}
+            mixed = {"adapter_names": names} if self._is_adapted else {}
             try:
                 ids: torch.Tensor = self._model.generate(
                     **padded.to(self._model.device),
