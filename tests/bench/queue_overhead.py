@@ -5,7 +5,6 @@ with the same bytes, and where the microseconds of a document go.
 """
 
 import itertools
-import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import orjson
 import psutil
 from bench import queue_report
 from bench.queue_documents import SCHEMA, same
-from bench.queue_stage import TESTS, Service, awake, redis_server, resting, seconds, until_quickly
+from bench.queue_stage import Service, awake, redis_server, resting, seconds, surroundings, until_quickly
 from bench.queue_steps import STEPS
 from redis import Redis
 from sluice_processes import Running
@@ -99,6 +98,7 @@ class Bare:
 
     def __init__(self, url: str) -> None:
         self._app = celery_app.make(url, "extract")
+        self._app.conf.update(broker_transport="redis")
         self._redis = Redis.from_url(url)
 
     def send(self, documents: Sequence[Document]) -> None:
@@ -136,7 +136,7 @@ class Side:
         """From the first sign of progress on: a worker that has rested takes a moment to notice."""
         waiting = self.queue.left()
         until_quickly(lambda: self.queue.left() < waiting)
-        began, left, before = time.perf_counter(), self.queue.left(), self._cpu_s()
+        began, left, before = time.perf_counter(), max(1, self.queue.left()), self._cpu_s()
         self._await_done()
         took_s = time.perf_counter() - began
         worker_s, redis_s = (now - then for now, then in zip(self._cpu_s(), before, strict=True))
@@ -208,7 +208,7 @@ def _redis_rates(redis: Redis, documents: Sequence[Document]) -> Figures:
 def _steps(url: str, count: int) -> Figures:
     """In a process of its own, which logs as a worker does."""
     command = [sys.executable, "-m", "bench.queue_steps", url, str(count)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True)
+    done = subprocess.run(command, env=surroundings(), capture_output=True)
     if done.returncode:
         raise SystemExit(done.stderr.decode()[-2000:])
     found: Figures = orjson.loads(done.stdout)
@@ -216,7 +216,7 @@ def _steps(url: str, count: int) -> Figures:
 
 
 @click.command()
-@click.option("--documents", type=click.IntRange(20), default=1000, show_default=True, help="In each measurement.")
+@click.option("--documents", type=click.IntRange(100), default=1000, show_default=True, help="In each measurement.")
 @click.option("--repeat", type=click.IntRange(1), default=5, show_default=True, help="Medians are taken over these.")
 @click.option("--json", "target", type=click.Path(path_type=Path), default=queue_report.TARGET, show_default=True)
 def main(documents: int, repeat: int, target: Path) -> None:

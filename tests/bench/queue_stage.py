@@ -23,6 +23,8 @@ START_S = 180.0
 END_S = 300.0
 GRACE_S = 20.0
 LOOK_EVERY_S = 0.01
+BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
+"""A process that rests hears no other signal: it must not outlive a benchmark that was killed."""
 SLUICE = (sys.executable, "-m", "sluice_producer", "worker", "--ready-file")
 TESTS = Path(__file__).parents[1]
 
@@ -52,11 +54,10 @@ def resting(folder: Path, name: str, *command: str | Path, **environment: str) -
 def started(folder: Path, name: str, *command: str | Path, **environment: str) -> Iterator[Running]:
     """A process with a session of its own, so that its children rest and end with it."""
     log = folder / f"{name}.said"
-    settings = {"PYTHONPATH": str(TESTS), "VLLM_NO_USAGE_STATS": "1", "OMP_WAIT_POLICY": "passive", **environment}
     with log.open("wb") as said:
         process = subprocess.Popen(
-            [*map(str, command)],
-            env={**os.environ, **settings},
+            [*BOUND, *map(str, command)],
+            env=surroundings(**environment),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -66,6 +67,12 @@ def started(folder: Path, name: str, *command: str | Path, **environment: str) -
         yield Running(process, log, folder / f"{name}.ready")
     finally:
         _end(process)
+
+
+def surroundings(**added: str) -> dict[str, str]:
+    """The environment of a measured process: this package can be imported there, whatever else can."""
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "VLLM_NO_USAGE_STATS": "1", "OMP_WAIT_POLICY": "passive", **added}
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def figures(module: str, letter: str, target: Path, *options: str) -> dict[str, 
 
 
 def test_the_queue_is_measured_against_celery_and_redis(tmp_path: Path) -> None:
-    found = figures("queue_overhead", "d", tmp_path / "bench.json", "--documents", "20")
+    found = figures("queue_overhead", "d", tmp_path / "bench.json", "--documents", "100")
     for name, (ours, theirs) in RATIOS.items():
         assert found[name] == pytest.approx(found[ours] / found[theirs])
     steps = {each.name: found[each.name] for each in STEPS}
