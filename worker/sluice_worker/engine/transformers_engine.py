@@ -114,11 +114,13 @@ class TransformersEngine:
 
     def _unload(self, name: str) -> None:
         with self._quiet:
-            if len(self._model.peft_config) == 1:
+            others = [each for each in self._model.peft_config if each != name]
+            if others:
+                self._model.set_adapter(others[0])  # the active one may not go
+                self._model.delete_adapter(name)
+            else:
                 self._model = self._model.unload()
                 self._is_adapted = False
-            else:
-                self._model.delete_adapter(name)
 
     def _run(self, batch: Sequence[Prepared]) -> Sequence[Outcome]:
         padded = self._intake.tokenizer.pad({"input_ids": [each.ids for each in batch]}, return_tensors="pt")
