@@ -37,7 +37,7 @@ class Sample:
     engine_s: float
 
 
-def measure(*, documents: int = 64, window_s: float = 6.0, rounds: int = 5, seed: int = 1) -> dict[str, Any]:
+def measure(*, documents: int = 64, window_s: float = 5.0, rounds: int = 5, seed: int = 1) -> dict[str, Any]:
     """Every round measures the capacity with `documents`, then each load for `window_s`; figures are over all rounds.
 
     The capacity is in documents/s, times are in ms.
@@ -136,7 +136,7 @@ def _waits(service: Service, mark: int) -> list[float]:
 
 @click.command()
 @click.option("--documents", type=click.IntRange(1), default=64, show_default=True, help="For the capacity, a round.")
-@click.option("--window-s", type=click.FloatRange(0.5), default=6.0, show_default=True, help="Of each load, a round.")
+@click.option("--window-s", type=click.FloatRange(0.5), default=5.0, show_default=True, help="Of each load, a round.")
 @click.option("--repeat", type=click.IntRange(1), default=5, show_default=True, help="Rounds.")
 @click.option("--json", "target", type=click.Path(path_type=Path), default=queue_report.TARGET, show_default=True)
 def main(documents: int, window_s: float, repeat: int, target: Path) -> None:
