@@ -103,6 +103,7 @@ def _compared(ours: Sequence[Pass], quick: Sequence[Pass]) -> dict[str, float]:
         "requests_per_s": statistics.median(rates),
         "times_quick_start": statistics.median(a / b for a, b in zip(rates, others, strict=True)),
         "times_of_totals": _total(ours) / _total(quick),
+        "hit_rate": statistics.median(each.hit_rate for each in ours if isinstance(each, Flight)),
     }
 
 

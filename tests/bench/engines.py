@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from bench import workload
 from bench.baseline import free
 from bench.fleet import Fleet, Model, Speculation
@@ -129,10 +128,11 @@ def _continuous(fleet: Fleet) -> Turn:
         ids = [intake.prepare(request).ids for requests in asked for request in requests]
         # Without an explicit number of blocks it takes all memory.
         config = ContinuousBatchingConfig(num_blocks=2 * len(ids), max_batch_tokens=STEP_TOKENS)
-        with torch.inference_mode():
-            answers = model.generate_batch(ids, setting, config, persistent_manager=True)
-        taken = sum(len(each.generated_tokens) for each in answers.values())
+        answers = model.generate_batch(ids, setting, config, persistent_manager=True).values()
         took_s = time.perf_counter() - started
+        if len(answers) < len(ids) or any(each.error for each in answers):
+            raise SystemExit("Continuous batching failed; its log says why.")
+        taken = sum(len(each.generated_tokens) for each in answers)
         return Pass(len(asked), len(ids), sum(map(len, ids)), taken, took_s)
 
     return turn

@@ -4,6 +4,7 @@ A start of vLLM takes up to half a minute; what is not measured is idle or stopp
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Scale:
     share: float = 1.0
     documents: Mapping[Model, int] = dataclasses.field(default_factory=lambda: {"sluice-tiny": 44, "random": 22})
     shape: Shape = FIFTH
-    answer_tokens: int = 32
+    answer_tokens: int = 48
     kinds: tuple[Kind, ...] = ("transformers", "vllm")
 
     def of(self, count: int) -> int:
@@ -121,6 +122,8 @@ class Fleet:
         if kind == "transformers":
             made = TransformersEngine(self.folder(model), device="cpu")
         else:
+            # vLLM tells its whole configuration on standard output, where the tables go.
+            os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
             from bench.vllm_backend import EitherWay
 
             from sluice_worker.engine.vllm_start import Options

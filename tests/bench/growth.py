@@ -25,7 +25,7 @@ TYPES = {4: 36, 12: 18, 36: 6}
 """Types in the schema, and how many documents there are in a pass: about as many requests in each."""
 MARK = 40_000
 SWEEPS = {"concurrency": CONCURRENCY, "length": LENGTHS, "types": TYPES}
-NAMES = {"concurrency": "documents at once", "length": "times the text", "types": "types"}
+NAMES = {"concurrency": "at once", "length": "x text", "types": "types"}
 ENGLISH = "news/entities-en@1"
 
 
@@ -41,18 +41,14 @@ def figures(fleet: Fleet) -> dict[str, Any]:
 def tables(found: Mapping[str, Any]) -> list[Table]:
     """One, a row for each point."""
     kinds = [each for each in found if each != "rounds"]
-    heads = ("sluice-tiny, as served", *(part for kind in kinds for part in (kind, "to first", "requests")))
+    heads = ("sluice-tiny, as served", "requests", *(part for kind in kinds for part in (kind, "to first")))
     rows = []
     for sweep, points in SWEEPS.items():
         for n in points:
-            row = [f"{n} {NAMES[sweep]}"]
-            for kind in kinds:
-                each = found[kind][sweep][str(n)]
-                row += [f"{each['documents_per_s']:.2f}", f"{each['to_first']:.2f}", f"{each['requests']:.1f}"]
-            rows.append(row)
-    made = table("g. Documents/s", heads, rows)
-    made.caption = "`requests` is how many a document takes."
-    return [made]
+            each = [found[kind][sweep][str(n)] for kind in kinds]
+            speeds = [part for one in each for part in (f"{one['documents_per_s']:.2f}", f"{one['to_first']:.2f}")]
+            rows.append((f"{n} {NAMES[sweep]}", f"{each[0]['requests']:.1f}", *speeds))
+    return [table("g. Documents/s; `requests` is how many a document takes", heads, rows)]
 
 
 def _point(passes: Mapping[str, Sequence[Pass]], sweep: str, n: int) -> dict[str, float]:
