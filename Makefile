@@ -4,7 +4,7 @@ VENV := .venv
 VLLM := .venv-vllm
 BIN := $(VENV)/bin
 
-.PHONY: setup vllm-setup demo test vllm check golden browser bench chaos learn clean
+.PHONY: setup vllm-setup demo test vllm check golden browser bench gpu chaos learn clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -50,8 +50,11 @@ golden: setup
 browser: setup
 	$(BIN)/pytest -q tests/browser
 
-bench: setup
-	@PYTHONPATH=tests $(BIN)/python -m bench.protocol --json .build/bench.json
+bench: vllm-setup
+	@PYTHONPATH=tests $(VLLM)/bin/python -m bench --json .build/bench.json
+
+gpu: setup
+	@PYTHONPATH=tests $(BIN)/python -m gpu.bench --json .build/gpu.json
 
 chaos learn:
 	@echo "make $@ is not built yet." >&2; exit 1

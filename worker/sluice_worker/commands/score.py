@@ -1,15 +1,16 @@
 """`sluice score`: how well the model does on annotated text, through the serving path."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import orjson
 
 from sluice_schemas import shelf
 from sluice_schemas.errors import BadInput
-from sluice_schemas.schema import ExtractionSchema, Task
+from sluice_schemas.schema import Decoding, ExtractionSchema, Task
 from sluice_worker.settings import Settings
 
 TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
@@ -22,8 +23,11 @@ TASKS: dict[str, Task] = {"entity": "NER", "relation": "RE", "event": "EE"}
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="Rows of each set, from its start."
 )
 @click.option("--schema", "ref", metavar="ID", help="Ask by this shipped schema, not for all labels of each set.")
+@click.option(
+    "--decoding", type=click.Choice(get_args(Decoding)), help="Another level than the schema's or the model's."
+)
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Also write the figures here.")
-def score(data: Path, split: str, limit: int, ref: str | None, target: Path | None) -> None:
+def score(data: Path, split: str, limit: int, ref: str | None, decoding: Decoding | None, target: Path | None) -> None:
     """Score the model on annotated data sets.
 
     Strict micro-F1 by set, every label asked, or those of a schema on the sets in its language. Documents go the way
@@ -43,9 +47,12 @@ def score(data: Path, split: str, limit: int, ref: str | None, target: Path | No
     click.echo(f"{'set':<20}{'task':<5}{'lang':<5}{'rows':>5}  {'level':<9}{'P':>6}{'R':>7}{'F1':>7}{'unparsed':>10}")
     rows: list[dict[str, Any]] = []
     for name in names:
-        for row in _scored(corpus.read(data, name, split=split), engine, load.limits(settings, engine), limit, schema):
-            rows.append(row)
-            _tell(row)
+        source = corpus.read(data, name, split=split)
+        for task, asked in _asked(source, schema):
+            held = asked.model_copy(update={"decoding": decoding or asked.decoding})
+            for row in _scored(source, task, held, engine, load.limits(settings, engine), limit):
+                rows.append(row)
+                _tell(row)
     engine.close()
     for task in TASKS.values():
         _mean(task, rows)
@@ -55,34 +62,37 @@ def score(data: Path, split: str, limit: int, ref: str | None, target: Path | No
         target.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _scored(source: Any, engine: Any, limits: Any, limit: int, schema: ExtractionSchema | None) -> list[dict[str, Any]]:
+def _asked(source: Any, schema: ExtractionSchema | None) -> Iterator[tuple[Task, ExtractionSchema]]:
+    """The tasks that a data set has annotations for, each with what is asked of it."""
     from sluice_worker.evaluation import serve
 
-    found = []
+    language = source.rows[0].language
     for field, task in TASKS.items():
-        language = source.rows[0].language
-        if not source.labels.get(field) or (schema and (schema.task, schema.language) != (task, language)):
-            continue
-        cases = serve.cases(source.rows[:limit], schema or serve.schema_of(source, task, language))
-        started = time.monotonic()
-        result = serve.score(engine, cases, limits=limits)
-        for level, tally in result.tallies.items():
-            found.append(
-                {
-                    "set": source.name,
-                    "task": task,
-                    "language": language,
-                    "documents": result.documents,
-                    "level": level,
-                    "precision": round(tally.precision, 4),
-                    "recall": round(tally.recall, 4),
-                    "f1": round(tally.f1, 4),
-                    "unparsed": result.unparsed,
-                    "failed": result.failed,
-                    "seconds": round(time.monotonic() - started, 1),
-                }
-            )
-    return found
+        if source.labels.get(field) and (schema is None or (schema.task, schema.language) == (task, language)):
+            yield task, schema or serve.schema_of(source, task, language)
+
+
+def _scored(
+    source: Any, task: Task, schema: ExtractionSchema, engine: Any, limits: Any, limit: int
+) -> Iterator[dict[str, Any]]:
+    from sluice_worker.evaluation import serve
+
+    started = time.monotonic()
+    result = serve.score(engine, serve.cases(source.rows[:limit], schema), limits=limits)
+    for level, tally in result.tallies.items():
+        yield {
+            "set": source.name,
+            "task": task,
+            "language": schema.language,
+            "documents": result.documents,
+            "level": level,
+            "precision": round(tally.precision, 4),
+            "recall": round(tally.recall, 4),
+            "f1": round(tally.f1, 4),
+            "unparsed": result.unparsed,
+            "failed": result.failed,
+            "seconds": round(time.monotonic() - started, 1),
+        }
 
 
 def _tell(row: dict[str, Any]) -> None:
