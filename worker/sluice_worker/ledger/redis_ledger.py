@@ -53,8 +53,8 @@ class RedisLedger:
         return {job_id.decode(): why.decode() for job_id, why in zip(gone[::2], gone[1::2], strict=True)}
 
     def commit(self, claim: Claim, extraction: Extraction) -> tuple[str, ...]:
-        body = events.completed(claim.job, extraction, at=self._scripts.now())
         deliveries = keys.deliveries(claim.job, fence=claim.fence)
+        body = events.completed(claim.job, extraction, at=self._scripts.now()) if deliveries else b""
         answer = self._scripts.call("commit", claim.job_id, claim.fence, extraction.encode(), body, *_flat(deliveries))
         _settled(claim.job_id, answer)
         return tuple(deliveries)

@@ -4,6 +4,7 @@ import json
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 _RESYNC = 16
 """How far ahead the next readable piece is looked for, after pieces that are only a part of a character."""
@@ -15,6 +16,8 @@ def confidences(raw: str, tokens: Sequence[tuple[str, float]], values: Sequence[
     `raw` is the completion, `tokens` its (text piece, log-probability) pairs, and `values` stand in the order in
     which the answer names them. A token that covers a value only in part (`["Bob`) counts whole.
     """
+    if not values:
+        return []
     starts, ends = _aligned(raw, [piece for piece, _ in tokens])
     found: list[float | None] = []
     position = 0
@@ -33,6 +36,9 @@ def confidences(raw: str, tokens: Sequence[tuple[str, float]], values: Sequence[
 
 def _aligned(raw: str, pieces: Sequence[str]) -> tuple[list[int], list[int]]:
     """Start and end of each piece in `raw`. Unreadable pieces share the gap up to the next readable one."""
+    if "\ufffd" not in raw and "".join(pieces) == raw:
+        exact = [*accumulate(map(len, pieces))]
+        return [0, *exact[:-1]], exact
     starts: list[int] = []
     ends: list[int] = []
     position = gap = 0

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Literal
 
@@ -48,11 +49,17 @@ class Grounder:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._normal: Normal = normal(text)
-        self._lookup = _Lookup(self._normal.text)
         self._places: dict[str, Sequence[Place]] = {}
         self._next: dict[tuple[str, str], int] = {}
         self._sentence_ends: list[int] | None = None
+
+    @cached_property
+    def _normal(self) -> Normal:
+        return normal(self.text)
+
+    @cached_property
+    def _lookup(self) -> "_Lookup":
+        return _Lookup(self._normal.text)
 
     def place(self, value: str) -> Place | None:
         """The first and best place."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from sluice_worker.protocol.cluster import end_of, extends
 
-# Runs of characters that are their own normal form but for ASCII capitals: what most text is made of.
-_PLAIN = re.compile(r"[!-_a-~\u3001-\u3002\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]+")
+# Runs of characters that are their own normal form but for ASCII capitals, and single spaces between them: what most
+# text is made of.
+_CHARACTERS = r"[!-_a-~\u3001-\u3002\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]+"
+_PLAIN = re.compile(f"{_CHARACTERS}(?: {_CHARACTERS})*")
 _SPACE = re.compile(r"\s+")
 _VARIANTS = str.maketrans(
     {
