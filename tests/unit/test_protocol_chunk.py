@@ -5,12 +5,12 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sluice_schemas.errors import BadInput
 from sluice_worker.protocol.chunk import Chunk, chunk
-from sluice_worker.protocol.cluster import MAX_CLUSTER, joins
+from sluice_worker.protocol.cluster import MAX_CLUSTER, end_of, joins
 
 FAMILY = "👩\u200d👩\u200d👧"
 PARTS = st.text(alphabet=f"ab中文，。.,! \n\r{FAMILY}e\u0301👍🏽", min_size=1, max_size=20)
@@ -30,6 +30,14 @@ def crowded(text: str) -> int:
 
 def in_bytes(text: str) -> int:
     return math.ceil(len(text.encode()) / 4)
+
+
+def cluster_length(text: str, position: int) -> int:
+    """How long the cluster is that goes on at `position`."""
+    start = position
+    while joins(text, start):
+        start -= 1
+    return end_of(text, start) - start
 
 
 def of_text(text: str, chunks: list[Chunk]) -> bool:
@@ -69,6 +77,7 @@ def test_cuts(text: str, max_tokens: int, overlap_tokens: int, parts: list[str])
 
 @pytest.mark.parametrize("measure", [len, words, crowded, in_bytes])
 @given(text=TEXTS, max_tokens=st.integers(33, 60), share=st.floats(0, 0.5))
+@example(text="a\u200da\u200da\u0301\u200d" * 5, max_tokens=33, share=0.0)
 def test_chunks_cover_the_text_and_fit(measure: Callable[[str], int], text: str, max_tokens: int, share: float) -> None:
     chunks = chunk(text, measure=measure, max_tokens=max_tokens, overlap_tokens=int(max_tokens * share))
     assert of_text(text, chunks)
@@ -78,7 +87,8 @@ def test_chunks_cover_the_text_and_fit(measure: Callable[[str], int], text: str,
     assert all(each.start <= before < each.end for each, before in zip(chunks, ends, strict=False))
     starts = [each.start for each in chunks]
     assert starts == sorted(set(starts))
-    assert not any(joins(text, each.end) for each in chunks if each.end - each.start > 1)
+    within = [each.end for each in chunks if each.end - each.start > 1 and joins(text, each.end)]
+    assert all(cluster_length(text, end) > MAX_CLUSTER for end in within), "only what is no writing may be cut"
 
 
 @given(st.text(alphabet="ab。 \n", min_size=1, max_size=300), st.integers(4, 30))

@@ -58,7 +58,14 @@ class WorkerLedger(SchemaRegistry, Protocol):
         """Ends the job with its result; the ids of the deliveries this put in the outbox. Raises `Lost`."""
 
     def fail(
-        self, claim: Claim, reason: str, *, verdict: Verdict, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
+        self,
+        claim: Claim,
+        reason: str,
+        *,
+        verdict: Verdict,
+        traceback: str = "",
+        raw: str = "",
+        retry_delay_s: float = 0.0,
     ) -> Outcome:
         """Ends the attempt: queued again after the delay, or dead by the verdict or out of tries. Raises `Lost`."""
 

@@ -121,7 +121,14 @@ class MemoryLedger:
             return row.turn.settle(claim.fence, "commit", Outcome("succeeded", deliveries)).deliveries
 
     def fail(
-        self, claim: Claim, reason: str, *, verdict: Verdict, traceback: str = "", raw: str = "", retry_delay_s: float = 0.0
+        self,
+        claim: Claim,
+        reason: str,
+        *,
+        verdict: Verdict,
+        traceback: str = "",
+        raw: str = "",
+        retry_delay_s: float = 0.0,
     ) -> Outcome:
         with self._lock:
             if again := self._settled(claim, "fail"):

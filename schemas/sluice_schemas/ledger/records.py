@@ -7,7 +7,6 @@ from typing import Literal
 from sluice_schemas.job import Job, Order, State
 from sluice_schemas.queues import Bell
 
-
 Verdict = Literal["retry", "suspect", "dead"]
 """What a failed attempt makes of its job: another try, another try alone, or the end."""
 

@@ -12,14 +12,14 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from openai.types import CompletionChoice
 from pydantic import SecretStr
 
-from sluice_schemas.errors import BadInput, EngineDead, Misconfigured, SluiceError, Unavailable
+from sluice_schemas.errors import BadInput, Misconfigured, SluiceError, Unavailable
 from sluice_worker.engine import adapters
 from sluice_worker.engine.adapters import Adapters
-from sluice_worker.engine.intake import Intake, Prepared, refused
+from sluice_worker.engine.desk import Desk
+from sluice_worker.engine.intake import Intake, Prepared
 from sluice_worker.engine.loop import Loop
 from sluice_worker.engine.request import Completion, Request, Token
 
-CLOSED = "The engine was closed. Submit again: another worker will take it."
 WRONG_CREDENTIALS = (401, 403)
 ABSENT = 404
 
@@ -70,23 +70,13 @@ class OpenAiEngine:
             self.card = replace(self.card, decoding="free", decodings=frozenset({"free"}))
         self._under_way = asyncio.Semaphore(server.max_sequences)
         self._adapters: Adapters[str] = Adapters(self._unload, limit=server.max_adapters)
-        self._is_closed = False
+        self._desk = Desk(self._intake, self._adapters, self._loop, self._answer)
 
     def count_tokens(self, text: str) -> int:
         return self._intake.count_tokens(text)
 
     def submit(self, request: Request) -> "Future[Completion]":
-        if self._is_closed:
-            return refused(EngineDead(CLOSED))
-        try:
-            prepared = self._intake.prepare(request)
-            model = self._adapters.take(request.adapter) if request.adapter else self._server.model
-        except BadInput as exc:
-            return refused(exc)
-        future = self._loop.run(self._answer(prepared, model))
-        if name := request.adapter:
-            future.add_done_callback(lambda _: self._adapters.leave(name))
-        return future
+        return self._desk.submit(request)
 
     def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
         return [self.submit(each) for each in requests]
@@ -103,12 +93,11 @@ class OpenAiEngine:
         self._adapters.drop(name)
 
     def close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._loop.close()
+        if not self._desk.is_closed:
+            self._desk.close()
 
     def _unload(self, name: str) -> None:
-        if not self._is_closed:
+        if not self._desk.is_closed:
             self._loop.run(self._post("/unload_lora_adapter", {"lora_name": name}))
 
     async def _look(self) -> tuple[int | None, bool]:
@@ -136,11 +125,11 @@ class OpenAiEngine:
         except (APIStatusError, APIConnectionError) as exc:
             raise Misconfigured(f"The server at {self._server.url} did not take {path}: {_brief(exc)}.") from exc
 
-    async def _answer(self, prepared: Prepared, model: str) -> Completion:
+    async def _answer(self, prepared: Prepared, adapter: str | None) -> Completion:
         try:
             async with self._under_way:
                 answer = await self._client.completions.create(
-                    model=model,
+                    model=adapter or self._server.model,
                     prompt=prepared.ids,
                     max_tokens=prepared.max_tokens,
                     temperature=0.0,
@@ -149,10 +138,6 @@ class OpenAiEngine:
                 )
         except (APIStatusError, APIConnectionError) as exc:
             raise self._told(exc) from exc
-        except asyncio.CancelledError:
-            if self._is_closed:
-                raise EngineDead(CLOSED) from None
-            raise
         return self._completion(prepared, answer.choices[0])
 
     def _extras(self, request: Request) -> dict[str, Any] | None:

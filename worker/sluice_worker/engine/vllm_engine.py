@@ -1,6 +1,5 @@
 """The engine on vLLM: continuous batching in processes of its own, driven from this one."""
 
-import asyncio
 import itertools
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,18 +13,18 @@ from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-from sluice_schemas.errors import BadInput, EngineDead, Misconfigured, Retryable
+from sluice_schemas.errors import EngineDead, Misconfigured, Retryable
 from sluice_worker.engine import adapters, model_folder
 from sluice_worker.engine.adapters import Adapters
 from sluice_worker.engine.admission import Admission
-from sluice_worker.engine.intake import Intake, Prepared, refused
+from sluice_worker.engine.desk import Desk
+from sluice_worker.engine.intake import Intake, Prepared
 from sluice_worker.engine.loop import Loop
 from sluice_worker.engine.request import Completion, Request
 from sluice_worker.engine.vllm_guide import arguments
 from sluice_worker.engine.vllm_start import Options, start
 
 DEAD = "vLLM's engine process has ended; its log says why. This worker must restart."
-CLOSED = "The engine was closed. Submit again: another worker will take it."
 
 
 class VllmEngine:
@@ -42,8 +41,8 @@ class VllmEngine:
         self.card = self._intake.card
         self._serials = itertools.count(1)
         self._adapters: Adapters[LoRARequest] = Adapters(self._unload, limit=options.max_adapters)
-        self._is_closed = False
         self._loop = Loop("vllm")
+        self._desk = Desk(self._intake, self._adapters, self._loop, self._answer)
         try:
             self._llm: AsyncLLM = self._loop.run(start(folder, options)).result()
         except Misconfigured:
@@ -61,17 +60,7 @@ class VllmEngine:
         return self._intake.count_tokens(text)
 
     def submit(self, request: Request) -> "Future[Completion]":
-        if self._is_closed:
-            return refused(EngineDead(CLOSED))
-        try:
-            prepared = self._intake.prepare(request)
-            lora = self._adapters.take(request.adapter) if request.adapter else None
-        except BadInput as exc:
-            return refused(exc)
-        future = self._loop.run(self._answer(prepared, lora))
-        if name := request.adapter:
-            future.add_done_callback(lambda _: self._adapters.leave(name))
-        return future
+        return self._desk.submit(request)
 
     def submit_all(self, requests: Sequence[Request]) -> "list[Future[Completion]]":
         return [self.submit(each) for each in requests]
@@ -94,13 +83,12 @@ class VllmEngine:
         self._adapters.drop(name)
 
     def close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._loop.close()
+        if not self._desk.is_closed:
+            self._desk.close()
             self._llm.shutdown()
 
     def _unload(self, lora: LoRARequest) -> None:
-        if not self._is_closed:
+        if not self._desk.is_closed:
             self._loop.run(self._llm.remove_lora(lora.lora_int_id))
 
     async def _answer(self, prepared: Prepared, lora: LoRARequest | None) -> Completion:
@@ -111,10 +99,6 @@ class VllmEngine:
             raise EngineDead(DEAD) from exc
         except EngineGenerateError as exc:
             raise Retryable(f"vLLM failed on one request: {exc.__cause__!r}.") from exc
-        except asyncio.CancelledError:
-            if self._is_closed:
-                raise EngineDead(CLOSED) from None
-            raise
         return self._completion(prepared, answer)
 
     async def _generate(self, prepared: Prepared, lora: LoRARequest | None) -> RequestOutput:
