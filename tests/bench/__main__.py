@@ -1,5 +1,6 @@
 """Every benchmark, one after the other, each in a process of its own: `PYTHONPATH=tests python -m bench --help`."""
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ NAMES = sorted(name for names in MODULES.values() for name in names)
 @click.option("--json", "target", type=click.Path(path_type=Path), default=queue_report.TARGET, show_default=True)
 def main(only: str | None, target: Path) -> None:
     """Measure, print the tables, and merge the figures into one file, an object a letter."""
+    # Whoever ends this process ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = only.split(",") if only else NAMES
     if unknown := set(wanted).difference(NAMES):
         raise click.BadParameter(f"No such benchmark: {', '.join(sorted(unknown))}. Known are {', '.join(NAMES)}.")

@@ -1,8 +1,9 @@
 """Letters a, b, f and g, which share their engines: `PYTHONPATH=tests python -m bench.serving --help`."""
 
 import importlib.util
+import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,22 @@ if TYPE_CHECKING:
     from bench.rounds import Turn
 
 LETTERS = ("a", "b", "f", "g")
+READERS: "Mapping[Model, str]" = {"sluice-tiny": "abf", "random": "ab"}
+"""The races, one a model, and the letters that read their rounds."""
+LAST: "Model" = "random"
 
 
 def measure(letters: Sequence[str] = LETTERS, *, scale: "Scale | None" = None) -> dict[str, Any]:
-    """Figures by letter. Entrants of several letters run once: each letter reads the rounds that it needs."""
+    """Figures by letter, all together."""
+    found = dict(measured(letters, scale=scale))
+    return {letter: found[letter] for letter in letters}
+
+
+def measured(letters: Sequence[str], *, scale: "Scale | None" = None) -> Iterator[tuple[str, Any]]:
+    """Each letter with its figures, as soon as it has all of them.
+
+    Entrants of several letters run once: each letter reads the rounds that it needs.
+    """
     cpu.behave()  # before torch is imported
     from bench.fleet import Fleet, Scale
     from bench.growth import figures as growth
@@ -29,13 +42,14 @@ def measure(letters: Sequence[str] = LETTERS, *, scale: "Scale | None" = None) -
         tempfile.TemporaryDirectory(prefix="sluice-bench-") as name,
         Fleet(Path(name), scale or Scale(kinds=_kinds())) as fleet,
     ):
-        if {"a", "b", "f"}.intersection(letters):
-            _raced(fleet, "sluice-tiny", found)
-        if {"a", "b"}.intersection(letters):
-            _raced(fleet, "random", found)
+        for model, readers in READERS.items():
+            if asked := [letter for letter in readers if letter in letters]:
+                click.echo(f"{', '.join(asked)}: {model} ...", err=True)
+                _raced(fleet, model, {letter: found[letter] for letter in asked})
+            yield from ((letter, found[letter]) for letter in asked if letter == "f" or model == LAST)
         if "g" in letters:
-            found["g"] = growth(fleet)
-    return found
+            click.echo("g ...", err=True)
+            yield "g", growth(fleet)
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -59,7 +73,7 @@ def _raced(fleet: "Fleet", model: "Model", found: dict[str, Any]) -> None:
     entrants: dict[str, Turn] = {}
     if {"b", "f"}.intersection(found):
         entrants |= baseline.turns(fleet, model)
-    if "f" in found and model == "sluice-tiny":
+    if "f" in found:
         entrants |= engines.turns(fleet)
     if "a" in found:
         entrants |= ceiling.turns(fleet, model)
@@ -68,8 +82,8 @@ def _raced(fleet: "Fleet", model: "Model", found: dict[str, Any]) -> None:
         found["a"][model] = ceiling.figures(fleet, passes)
     if "b" in found:
         found["b"][model] = baseline.figures(fleet, model, passes)
-    if "f" in found and model == "sluice-tiny":
-        found["f"] = engines.figures(fleet, passes)
+    if "f" in found:
+        found["f"] |= engines.figures(fleet, passes)
 
 
 def _kinds() -> Any:
@@ -84,6 +98,8 @@ def _kinds() -> Any:
 @click.option("--json", "target", type=click.Path(path_type=Path), default=queue_report.TARGET, show_default=True)
 def main(letters: tuple[str, ...], repeat: int, share: float, small: bool, target: Path) -> None:
     """Measure the engines against the queue, the quick start, each other and their own settings."""
+    # Whoever ends this process ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cpu.behave()
     from bench.fleet import Scale
     from bench.shape import FIFTH, SMALL
@@ -97,10 +113,9 @@ def main(letters: tuple[str, ...], repeat: int, share: float, small: bool, targe
         answer_tokens=16 if small else usual.answer_tokens,
         kinds=_kinds(),
     )
-    found = measure(letters or LETTERS, scale=scale)
-    for letter, each in found.items():
+    for letter, each in measured(letters or LETTERS, scale=scale):
         queue_report.merge(target, letter, each)
-    show(found)
+        show({letter: each})
 
 
 if __name__ == "__main__":
