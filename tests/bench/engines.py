@@ -23,7 +23,7 @@ from sluice_worker.plan import Limits, plan
 
 TINY: Model = "sluice-tiny"
 HELD: tuple[Decoding, ...] = ("json", "grounded")
-CONCURRENCY = {1: 12, 8: 48, 64: 128}
+CONCURRENCY = {1: 8, 8: 32, 64: 96}
 """Requests at once, and how many there are of them in a pass."""
 MARK = 30_000
 SCHEMAS = 12

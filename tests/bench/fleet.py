@@ -44,7 +44,7 @@ class Scale:
 
     rounds: int = 5
     share: float = 1.0
-    documents: Mapping[Model, int] = dataclasses.field(default_factory=lambda: {"sluice-tiny": 44, "random": 22})
+    documents: Mapping[Model, int] = dataclasses.field(default_factory=lambda: {"sluice-tiny": 33, "random": 22})
     shape: Shape = FIFTH
     answer_tokens: int = 48
     kinds: tuple[Kind, ...] = ("transformers", "vllm")

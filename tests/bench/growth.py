@@ -17,11 +17,11 @@ from sluice_worker.engine.request import Request
 from sluice_worker.plan import Limits, plan
 
 TINY: Model = "sluice-tiny"
-CONCURRENCY = {1: 6, 4: 16, 16: 44, 64: 88}
+CONCURRENCY = {1: 4, 4: 10, 16: 24, 64: 64}
 """Documents at once, and how many there are of them in a pass."""
-LENGTHS = {1: 44, 4: 12, 16: 3}
+LENGTHS = {1: 32, 4: 8, 16: 2}
 """How many texts make one document, and how many documents there are in a pass: about as many texts in each."""
-TYPES = {4: 36, 12: 18, 36: 6}
+TYPES = {4: 24, 12: 12, 36: 4}
 """Types in the schema, and how many documents there are in a pass: about as many requests in each."""
 MARK = 40_000
 SWEEPS = {"concurrency": CONCURRENCY, "length": LENGTHS, "types": TYPES}
