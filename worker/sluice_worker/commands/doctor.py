@@ -78,10 +78,7 @@ def _engine(settings: Settings) -> Finding:
         return Finding(
             "engine", settings.server_url is not None, f"openai, {settings.server_url}", "Set SLUICE_SERVER_URL."
         )
-    from sluice_worker.engine.device import choose
-
-    device = choose(settings.device, count=settings.tensor_parallel)
-    return Finding("engine", True, f"{engine}, {device}, {settings.dtype}")
+    return Finding("engine", True, f"{engine}, {load.device(settings)}, {settings.dtype}")
 
 
 def _endpoints(settings: Settings) -> Finding:

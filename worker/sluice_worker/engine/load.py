@@ -38,7 +38,7 @@ def kind(settings: Settings) -> Kind:
         raise Misconfigured("SLUICE_ENGINE is vllm, which is not installed: pip install 'sluice-ke[vllm]'.")
     engine = settings.engine
     if engine == "auto":
-        engine = "vllm" if has_vllm and _device(settings) == "cuda" else "transformers"
+        engine = "vllm" if has_vllm and device(settings) == "cuda" else "transformers"
     _demand_fit(settings, engine)
     return engine
 
@@ -66,7 +66,8 @@ def _demand_fit(settings: Settings, engine: Kind) -> None:
             raise Misconfigured(f"{names}: only vLLM can do what is set there. Set SLUICE_ENGINE=vllm.")
 
 
-def _device(settings: Settings) -> str:
+def device(settings: Settings) -> str:
+    """`cpu` or `cuda`, as the settings mean. Raises `Misconfigured` for GPUs that are not there, or too many."""
     # torch takes seconds to import; a wrong folder is told at once.
     from sluice_worker.engine.device import choose
 
@@ -74,12 +75,12 @@ def _device(settings: Settings) -> str:
 
 
 def _transformers(folder: Path, settings: Settings) -> Engine:
-    device = _device(settings)
+    chosen = device(settings)
     from sluice_worker.engine.transformers_engine import TransformersEngine
 
     return TransformersEngine(
         folder,
-        device=device,
+        device=chosen,
         dtype=settings.dtype,
         quantization="nf4" if settings.quantization == "nf4" else "none",
         batch_tokens=settings.batch_tokens or BATCH_TOKENS,
@@ -89,7 +90,7 @@ def _transformers(folder: Path, settings: Settings) -> Engine:
 
 
 def _vllm(folder: Path, settings: Settings) -> Engine:
-    _device(settings)
+    device(settings)
     from sluice_worker.engine.vllm_engine import VllmEngine
     from sluice_worker.engine.vllm_start import Options
 
