@@ -16,7 +16,6 @@ import tiny_llama
 import torch
 import yaml
 from safetensors import safe_open
-from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sluice_worker.engine.encoder import Encoder
@@ -24,9 +23,10 @@ from sluice_worker.engine.request import Request
 from sluice_worker.engine.transformers_engine import TransformersEngine
 from sluice_worker.protocol.instruction import build
 from sluice_worker.protocol.prompt import render
-from sluice_worker.training import checkpoint, corpus, generator, scratch
+from sluice_worker.training import checkpoint, corpus, generator, scratch, supply
 from sluice_worker.training import recipe as recipes
 from sluice_worker.training.lengths import Fitting, Lengths
+from sluice_worker.training.loss import last_states, mean_loss
 from sluice_worker.training.recipe import Recipe
 from sluice_worker.training.sequence import Batch, collate
 
@@ -40,6 +40,10 @@ RECIPE = {
     "warmup": 0.05,
     "decay": 0.4,
     "checkpoint_minutes": 0.02,
+    "joined": 0.1,
+    "blind": 0.2,
+    "prompt_loss": 0.1,
+    "compile": False,
     "model": tiny_llama.SHAPE.model_dump() | {"vocabulary": 1000},
     "sources": {"made_en": 2, "made_zh": 1},
 }
@@ -145,7 +149,7 @@ def test_training_lowered_the_loss(run: Run) -> None:
 def _batch(recipe: Recipe, sources: list[corpus.Source], out: Path) -> Batch:
     vocabulary = checkpoint.load_tokenizer(out)
     mixed = recipe.model_copy(update={"sources": dict.fromkeys((each.name for each in sources), 1.0)})
-    drawn = scratch.exercises(sources, mixed, random.Random(5))
+    drawn = supply.exercises(sources, mixed, random.Random(5))
     fitting = Fitting(Encoder(vocabulary), Lengths())
     fitted = (sequence for each in drawn if (sequence := fitting.fit(each)))
     return collate([next(fitted) for _ in range(16)])
@@ -153,9 +157,7 @@ def _batch(recipe: Recipe, sources: list[corpus.Source], out: Path) -> Batch:
 
 @torch.inference_mode()
 def _loss(model: LlamaForCausalLM, batch: Batch) -> float:
-    logits = model.eval()(input_ids=batch.tokens[:, :-1]).logits
-    wanted = batch.is_answer[:, 1:]
-    return float(functional.cross_entropy(logits[wanted], batch.tokens[:, 1:][wanted]))
+    return float(mean_loss(model.eval(), last_states(model, batch), batch, batch.answers))
 
 
 def test_restoring_brings_back_weights_and_optimizers(run: Run) -> None:

@@ -57,14 +57,14 @@ def test_a_long_text_loses_whole_sentences_from_its_end() -> None:
     sequence = fitted.fit(exercise(" ".join(SENTENCES)))
     assert sequence is not None
     assert text_of(sequence) == " ".join(SENTENCES[:2])
-    assert (fitted.kept, fitted.shortened, fitted.dropped.total()) == (1, 1, 0)
+    assert (fitted.tally.kept, fitted.tally.shortened, fitted.tally.dropped.total()) == (1, 1, 0)
 
 
 def test_a_text_is_not_shortened_past_what_its_answer_names() -> None:
     most = len(fitting(700).fit(exercise(" ".join(SENTENCES[:2]))) or ())
     fitted = fitting(most + 8)
     assert fitted.fit(exercise(" ".join(SENTENCES), '{"person": ["Anna", "Bruno"]}')) is None
-    assert fitted.dropped == {"text too long for its answer": 1}
+    assert fitted.tally.dropped == {"text too long for its answer": 1}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_a_text_is_not_shortened_past_what_its_answer_names() -> None:
 def test_what_cannot_fit_is_left_out_and_counted(given_exercise: Exercise, reason: str) -> None:
     fitted = fitting(150)
     assert fitted.fit(given_exercise) is None
-    assert fitted.dropped == {reason: 1}
-    assert fitted.report().endswith(f"1 left out (1 {reason}).")
+    assert fitted.tally.dropped == {reason: 1}
+    assert fitted.tally.report().endswith(f"1 left out (1 {reason}).")
 
 
 @pytest.mark.parametrize("answer", [0, 700, 800])
@@ -94,7 +94,7 @@ def test_what_fits_is_whole(sentences: list[str], most: int) -> None:
     fitted = fitting(most)
     text = " ".join(sentences)
     sequence = fitted.fit(exercise(text, '{"person": []}'))
-    assert fitted.kept + fitted.dropped.total() == 1
+    assert fitted.tally.kept + fitted.tally.dropped.total() == 1
     if sequence is not None:
         assert len(sequence) <= most
         assert text.startswith(text_of(sequence))

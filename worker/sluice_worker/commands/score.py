@@ -34,14 +34,13 @@ def score(data: Path, split: str, limit: int, ref: str | None, decoding: Decodin
     that they go in service; how many answers could not be read at all is shown.
     """
     schema = shelf.find(ref) if ref else None
-    endings = (f".{split}.jsonl", f".{split}.jsonl.gz")
-    names = sorted({path.name.split(endings[0])[0] for path in data.iterdir() if path.name.endswith(endings)})
-    if not names:
-        raise BadInput(f"{data} holds no <set>{endings[0]} nor <set>{endings[1]}; say --data or --split otherwise.")
     settings = Settings.read()
     from sluice_worker.engine import load
     from sluice_worker.training import corpus
 
+    names = corpus.names(data, split=split)
+    if not names:
+        raise BadInput(f"{data} holds no <set>.{split}.jsonl, gzipped or not; say --data or --split otherwise.")
     engine = load.load(settings)
     click.echo(f"{engine.card.name}, strict micro-F1, first {limit} rows of each set\n")
     click.echo(f"{'set':<20}{'task':<5}{'lang':<5}{'rows':>5}  {'level':<9}{'P':>6}{'R':>7}{'F1':>7}{'unparsed':>10}")

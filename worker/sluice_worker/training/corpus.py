@@ -44,6 +44,13 @@ class Source:
     """Relation -> every (head type, tail type) that it joins."""
 
 
+def names(folder: Path, *, split: str) -> list[str]:
+    """The data sets in a folder that have this split, sorted."""
+    found = (path.name.removesuffix(".gz") for path in folder.iterdir())
+    ending = f".{split}.jsonl"
+    return sorted({name.removesuffix(ending) for name in found if name.endswith(ending)})
+
+
 def read(folder: Path, name: str, *, split: str = "train") -> Source:
     """One data set, `<folder>/<name>.<split>.jsonl`, gzipped or not. Raises `Misconfigured` when it is not there."""
     path = folder / f"{name}.{split}.jsonl"
@@ -97,8 +104,11 @@ def of(name: str, rows: tuple[Row, ...]) -> Source:
     )
 
 
-def shuffled(source: Source, draw: random.Random) -> Iterator[Row]:
-    """Every row in random order, again and again."""
+def endless(source: Source, draw: random.Random) -> Iterator[Row]:
+    """Every row in random order, again and again; of a generated source new documents for ever."""
+    while source.name.startswith(GENERATED):
+        for each in generator.generate(source.rows[0].language, seed=draw.getrandbits(32), count=len(source.rows)):
+            yield _row(each)
     while True:
         yield from draw.sample(source.rows, len(source.rows))
 

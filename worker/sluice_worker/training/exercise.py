@@ -41,6 +41,8 @@ class Examiner:
     source: Source
     synonyms: Mapping[str, Sequence[str]]
     draw: random.Random
+    blind: float = 0.0
+    """The share of exercises that ask for labels drawn without a look at what the row holds."""
 
     def exercise(self, row: Row) -> Exercise:
         """One exercise on `row`; which task and which labels is drawn."""
@@ -74,6 +76,9 @@ class Examiner:
         negative = [label for label in self.source.labels.get(field, ()) if label not in positive]
         counts, weights = ASKED["entity" if field == "entity" else "relation"]
         wanted = self.draw.choices(counts, weights)[0]
+        if not row.is_partial and self.draw.random() < self.blind:
+            known = self.source.labels.get(field, ())
+            return self.draw.sample(known, min(len(known), wanted))
         if row.is_partial:
             negative = self.draw.sample(negative, min(2, len(negative)))
         kept = self.draw.sample(

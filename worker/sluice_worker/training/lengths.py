@@ -37,15 +37,36 @@ class Lengths:
 
 
 @dataclass(slots=True)
+class Tally:
+    """How many exercises were kept, shortened and dropped, and why."""
+
+    kept: int = 0
+    shortened: int = 0
+    dropped: Counter[Reason] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Counts what another has counted."""
+        self.kept += other.kept
+        self.shortened += other.shortened
+        self.dropped += other.dropped
+
+    def report(self) -> str:
+        """A sentence for people."""
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items()))
+        return (
+            f"{self.kept} exercises kept, {self.shortened} of them with a shortened text; "
+            f"{self.dropped.total()} left out{f' ({reasons})' if reasons else ''}."
+        )
+
+
+@dataclass(slots=True)
 class Fitting:
     """Turns exercises into sequences that fit, and keeps count of what it had to shorten or leave out."""
 
     encoder: Encoder
     lengths: Lengths
     form: str = "training"
-    kept: int = 0
-    shortened: int = 0
-    dropped: Counter[Reason] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
 
     def fit(self, exercise: Exercise) -> Sequence | None:
         """The sequence, or None where it cannot fit.
@@ -55,18 +76,10 @@ class Fitting:
         """
         fitted = self._fit(exercise)
         if isinstance(fitted, str):
-            self.dropped[fitted] += 1
+            self.tally.dropped[fitted] += 1
             return None
-        self.kept += 1
+        self.tally.kept += 1
         return fitted
-
-    def report(self) -> str:
-        """A sentence for people: how many were kept, shortened and dropped, and why."""
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items()))
-        return (
-            f"{self.kept} exercises kept, {self.shortened} of them with a shortened text; "
-            f"{self.dropped.total()} left out{f' ({reasons})' if reasons else ''}."
-        )
 
     def _fit(self, exercise: Exercise) -> Sequence | Reason:
         if not exercise.instruction or not exercise.answer:
@@ -92,7 +105,7 @@ class Fitting:
             return "text too long"
         if _names_what_is_cut(exercise.task, exercise.answer, text, ends[fitting - 1]):
             return "text too long for its answer"
-        self.shortened += 1
+        self.tally.shortened += 1
         return sequence(fitting - 1)
 
     def _sequence(self, instruction: str, answer: str) -> Sequence:

@@ -31,7 +31,13 @@ class ModelShape(Strict):
 
 
 class Recipe(Strict):
-    """`minutes` of training; `warmup` and `decay` are the shares of it in which the learning rate rises and falls."""
+    """`minutes` of training; `warmup` and `decay` are the shares of it in which the learning rate rises and falls.
+
+    `joined` is the share of exercises to which another row is joined, and another to so many of those, for texts longer
+    than the data sets have. `blind` is the share that asks for labels drawn without a look at what the text holds, as
+    most of the questions are that a large schema is split into. `prompt_loss` weighs the loss of the prompt's tokens
+    against the answer's. `compile` compiles the layers: it costs a minute at the start.
+    """
 
     seed: int
     minutes: float = Field(gt=0)
@@ -42,6 +48,10 @@ class Recipe(Strict):
     warmup: float = Field(ge=0, lt=1)
     decay: float = Field(ge=0, le=1)
     checkpoint_minutes: float = Field(gt=0)
+    joined: float = Field(ge=0, lt=1)
+    blind: float = Field(ge=0, le=1)
+    prompt_loss: float = Field(ge=0)
+    compile: bool
     model: ModelShape
     sources: dict[str, float]
     """Source name -> relative share of the exercises."""

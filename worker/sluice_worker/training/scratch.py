@@ -4,73 +4,33 @@ import ctypes
 import itertools
 import math
 import platform
-import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 import torch
-from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from sluice_worker.engine.encoder import Encoder
-from sluice_worker.training import checkpoint, corpus, generator, induction, tokenizer
+from sluice_worker.engine.device import number_format
+from sluice_worker.training import checkpoint, generator, held_out, induction, supply, tokenizer
 from sluice_worker.training.checkpoint import Progress
-from sluice_worker.training.corpus import GENERATED, Source
-from sluice_worker.training.exercise import Examiner, Exercise
-from sluice_worker.training.lengths import Fitting, Lengths
+from sluice_worker.training.corpus import Source
+from sluice_worker.training.lengths import Tally
+from sluice_worker.training.loss import last_states, mean_loss
+from sluice_worker.training.muon import Muon
 from sluice_worker.training.recipe import ModelShape, Recipe
-from sluice_worker.training.sequence import Batch, Sequence, collate
+from sluice_worker.training.sequence import Batch
+from sluice_worker.training.supply import Supply
 
 log = structlog.get_logger()
 
-GENERATED_DOCUMENTS = 40_000
 TOKENIZER_ROWS = 6_000
 """Rows of each source that the tokenizer learns from."""
-POOL = 768
-"""Exercises drawn, sorted by length and batched at a time."""
-JOINED = 0.12
-"""Share of the exercises on two rows put together, for texts longer than the data sets have."""
 MAX_GRADIENT_NORM = 1.0
+REPORT_EVERY = 50
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of mallopt(3)."""
-
-
-def sources(recipe: Recipe, data: Path) -> list[Source]:
-    """Every source that the recipe names, read or generated."""
-    return [
-        corpus.generated(name, seed=recipe.seed, count=GENERATED_DOCUMENTS)
-        if name.startswith(GENERATED)
-        else corpus.read(data, name)
-        for name in recipe.sources
-    ]
-
-
-def exercises(mixture: list[Source], recipe: Recipe, draw: random.Random) -> Iterator[Exercise]:
-    """Endless exercises, sources drawn by their weights."""
-    examiners = [Examiner(each, generator.inventory(each.rows[0].language).synonyms, draw) for each in mixture]
-    rows = [corpus.shuffled(each, draw) for each in mixture]
-    weights = [*itertools.accumulate(recipe.sources[each.name] for each in mixture)]
-    while True:
-        i = draw.choices(range(len(mixture)), cum_weights=weights)[0]
-        row = next(rows[i])
-        if not row.is_partial and draw.random() < JOINED:
-            row = corpus.joined(row, next(rows[i]))
-        yield examiners[i].exercise(row)
-
-
-def batches(drawn: Iterator[Sequence], recipe: Recipe, draw: random.Random) -> Iterator[Batch]:
-    """Batches of sequences of like length, at most `batch_tokens` with their padding."""
-    while True:
-        pool = sorted(itertools.islice(drawn, POOL), key=len)
-        groups: list[list[Sequence]] = [[]]
-        for sequence in pool:
-            if (len(groups[-1]) + 1) * len(sequence) > recipe.batch_tokens:
-                groups.append([])
-            groups[-1].append(sequence)
-        draw.shuffle(groups)
-        yield from (collate(group) for group in groups if group)
 
 
 def build(shape: ModelShape, vocabulary: PreTrainedTokenizerBase, *, seed: int) -> LlamaForCausalLM:
@@ -101,22 +61,28 @@ def build(shape: ModelShape, vocabulary: PreTrainedTokenizerBase, *, seed: int) 
     return model
 
 
-def train(recipe: Recipe, *, data: Path, out: Path) -> Progress:
-    """Runs the recipe and writes model, tokenizer and checkpoints to `out`; goes on from a checkpoint found there."""
+def train(recipe: Recipe, *, data: Path, out: Path, device: str = "cpu", processes: int = 0) -> Progress:
+    """Runs the recipe and writes model, tokenizer and checkpoints to `out`; goes on from a checkpoint found there.
+
+    `processes` beside this one draw the exercises: one is enough for two cores, a GPU takes what twelve can give.
+    """
     _keep_memory()
-    draw = random.Random(recipe.seed)
-    mixture = sources(recipe, data)
+    mixture = supply.sources(recipe, data)
     vocabulary = _tokenizer(mixture, recipe, out)
-    model = build(recipe.model, vocabulary, seed=recipe.seed)
-    model.set_attn_implementation("eager")  # a tenth faster than sdpa here, whose backward pass on a CPU is slow
+    model = build(recipe.model, vocabulary, seed=recipe.seed).to(device)
+    # On a CPU a tenth faster than sdpa, whose backward pass is slow there.
+    model.set_attn_implementation("eager" if device == "cpu" else "sdpa")
+    if recipe.compile:
+        for layer in model.model.layers:  # one by one: they share what is compiled for the first
+            layer.compile(dynamic=True)
     optimizers = _optimizers(model, recipe)
     progress = checkpoint.restore(out, model, optimizers)
-    draw.seed(recipe.seed + progress.steps)
-    fitting = Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.max_tokens - 1))
-    drawn = (fitted for each in exercises(mixture, recipe, draw) if (fitted := fitting.fit(each)))
-    _run(model, optimizers, batches(drawn, recipe, draw), recipe, progress, out)
+    batches = Supply(mixture, vocabulary, recipe, begin=progress.steps).load(processes=processes, pin=device != "cpu")
+    tally = _run(model, optimizers, batches, recipe, progress, out)
+    log.info(tally.report(), action="train.lengths")
+    losses = held_out.losses(model, held_out.read(data, vocabulary, recipe))
+    log.info("The mean loss of an answer's token on rows not trained on.", action="train.held_out", **losses)
     checkpoint.publish(out, model, vocabulary)
-    log.info(fitting.report(), action="train.lengths")
     return progress
 
 
@@ -152,7 +118,7 @@ def _optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Opt
     taken = {id(each) for each in matrices}
     others = [each for each in model.parameters() if id(each) not in taken]
     return [
-        torch.optim.Muon(matrices, lr=recipe.muon_lr, weight_decay=0.01),
+        Muon(matrices, lr=recipe.muon_lr, weight_decay=0.01),
         torch.optim.AdamW(others, lr=recipe.adamw_lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
@@ -167,52 +133,60 @@ def rate(done: float, recipe: Recipe) -> float:
 def _run(
     model: LlamaForCausalLM,
     optimizers: list[torch.optim.Optimizer],
-    supply: Iterator[Batch],
+    given: Iterator[tuple[Batch, Tally]],
     recipe: Recipe,
     progress: Progress,
     out: Path,
-) -> None:
+) -> Tally:
     model.train()
     before, budget_s = progress.elapsed_s, recipe.minutes * 60
     started, saved = time.monotonic(), time.monotonic()
-    losses: list[float] = []
-    for batch in supply:
+    losses: list[torch.Tensor] = []
+    tally = Tally()
+    for batch, counted in given:
         progress.elapsed_s = before + time.monotonic() - started
         if progress.elapsed_s >= budget_s:
             break
-        losses.append(_step(model, optimizers, batch, max(rate(progress.elapsed_s / budget_s, recipe), 1e-3)))
+        tally.add(counted)
+        factor = max(rate(progress.elapsed_s / budget_s, recipe), 1e-3)
+        losses.append(_step(model, optimizers, batch, recipe, factor))
         progress.steps += 1
         progress.tokens += batch.tokens.numel()
-        if progress.steps % 50 == 0:
+        if progress.steps % REPORT_EVERY == 0:
             _report(progress, losses)
         if time.monotonic() - saved > recipe.checkpoint_minutes * 60:
             checkpoint.save(out, model, optimizers, progress)
             saved = time.monotonic()
     checkpoint.save(out, model, optimizers, progress)
+    return tally
 
 
-def _step(model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], batch: Batch, factor: float) -> float:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        states = model.model(input_ids=batch.tokens[:, :-1], use_cache=False).last_hidden_state
-        wanted = batch.is_answer[:, 1:]
-        logits = functional.linear(states[wanted], model.lm_head.weight)
-    loss = functional.cross_entropy(logits.float(), batch.tokens[:, 1:][wanted])
-    loss.backward()  # type: ignore[no-untyped-call]
+def _step(
+    model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], batch: Batch, recipe: Recipe, factor: float
+) -> torch.Tensor:
+    """The loss of the answers, left on the device: to read it would be to wait for it."""
+    batch = batch.to(str(model.device))
+    kind = model.device.type
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=number_format(kind) == "bfloat16"):
+        states = last_states(model, batch)
+        answers = mean_loss(model, states, batch, batch.answers)
+        prompts = mean_loss(model, states, batch, batch.prompts) if recipe.prompt_loss else 0.0
+    (answers + recipe.prompt_loss * prompts).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor if "initial_lr" in group else _remember(group) * factor
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return loss.item()
+    return answers.detach()
 
 
 def _remember(group: dict[str, float]) -> float:
     return group.setdefault("initial_lr", group["lr"])
 
 
-def _report(progress: Progress, losses: list[float]) -> None:
-    mean = sum(losses) / len(losses)
+def _report(progress: Progress, losses: list[torch.Tensor]) -> None:
+    mean = torch.stack(losses).mean().item()
     losses.clear()
     if not math.isfinite(mean):
         log.warning(

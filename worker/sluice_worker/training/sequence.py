@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -25,20 +26,35 @@ class Sequence:
         return len(self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """`tokens` and `is_answer`, both [sequences, longest], padded on the right."""
+class Batch(NamedTuple):
+    """`tokens` [sequences, longest], padded on the right, and which of them are to be predicted.
+
+    `answers` and `prompts` index the predictions that the model makes at all places but each row's last, flattened:
+    those of answer tokens, and those of prompt tokens. Made here, since a device would wait to be asked for them.
+    """
 
     tokens: torch.Tensor
-    is_answer: torch.Tensor
+    answers: torch.Tensor
+    prompts: torch.Tensor
+
+    @property
+    def wanted(self) -> torch.Tensor:
+        """The token after each place, flattened as the predictions are."""
+        return self.tokens[:, 1:].flatten()
+
+    def to(self, device: str) -> "Batch":
+        return Batch(*(each.to(device, non_blocking=True) for each in self))
 
 
 def collate(sequences: SequenceOf[Sequence]) -> Batch:
     """Padding goes to the right, where causal attention never looks: no mask is needed."""
     longest = max(map(len, sequences))
     tokens = torch.zeros(len(sequences), longest, dtype=torch.long)
-    is_answer = torch.zeros(len(sequences), longest, dtype=torch.bool)
+    answers, prompts = [], []
     for i, sequence in enumerate(sequences):
         tokens[i, : len(sequence)] = torch.tensor(sequence.tokens)
-        is_answer[i, sequence.answer_start : len(sequence)] = True
-    return Batch(tokens, is_answer)
+        # The prediction of token t is made at t - 1.
+        first, row = sequence.answer_start - 1, i * (longest - 1)
+        prompts.append(torch.arange(row, row + first))
+        answers.append(torch.arange(row + first, row + len(sequence) - 1))
+    return Batch(tokens, torch.cat(answers), torch.cat(prompts))

@@ -1,0 +1,50 @@
+"""What a training is watched by: the loss of answers about rows that it never sees."""
+
+import random
+from pathlib import Path
+
+import torch
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from sluice_worker.engine.encoder import Encoder
+from sluice_worker.training import corpus, generator
+from sluice_worker.training.exercise import Examiner
+from sluice_worker.training.lengths import Fitting, Lengths
+from sluice_worker.training.loss import last_states, mean_loss
+from sluice_worker.training.recipe import Recipe
+from sluice_worker.training.sequence import Batch, collate
+
+ROWS = 64
+"""Of each set, from its start."""
+BATCH_ROWS = 16
+SPLIT = "dev"
+
+
+def read(data: Path, vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> dict[str, list[Batch]]:
+    """One exercise on each of the first rows of every dev set in `data`, whether the recipe trains on that set or not.
+
+    The same for every run of one tokenizer.
+    """
+    return {name: _batches(data, name, vocabulary, recipe) for name in corpus.names(data, split=SPLIT)}
+
+
+def _batches(data: Path, name: str, vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> list[Batch]:
+    source = corpus.read(data, name, split=SPLIT)
+    examiner = Examiner(source, generator.inventory(source.rows[0].language).synonyms, random.Random(name))
+    fitting = Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.max_tokens - 1))
+    fitted = sorted((fit for row in source.rows[:ROWS] if (fit := fitting.fit(examiner.exercise(row)))), key=len)
+    return [collate(fitted[i : i + BATCH_ROWS]) for i in range(0, len(fitted), BATCH_ROWS)]
+
+
+@torch.inference_mode()
+def losses(model: LlamaForCausalLM, sets: dict[str, list[Batch]]) -> dict[str, float]:
+    """The mean loss of an answer's token, set by set."""
+    model.eval()
+    found: dict[str, float] = {}
+    for name, batches in sets.items():
+        total = count = 0.0
+        for batch in (each.to(str(model.device)) for each in batches):
+            total += float(mean_loss(model, last_states(model, batch), batch, batch.answers)) * len(batch.answers)
+            count += len(batch.answers)
+        found[name] = round(total / count, 4)
+    return found
