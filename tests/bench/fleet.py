@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 from sluice_schemas.document import Document
 from sluice_schemas.schema import Decoding
 from sluice_worker.engine import model_folder
+from sluice_worker.engine.device import number_format
 from sluice_worker.engine.intake import Intake
 from sluice_worker.engine.request import Engine
 from sluice_worker.engine.transformers_engine import TransformersEngine
@@ -82,7 +83,7 @@ class Fleet:
         return self._once(("intake", model), lambda: Intake(self.folder(model)))
 
     def plain(self, model: Model, *, purpose: str) -> Any:
-        """The model as the quick start loads it, in bfloat16; one for each purpose."""
+        """The model as the quick start loads it, in the number format that our engines use; one for each purpose."""
         return self._once((purpose, model), lambda: self._plain(model))
 
     def folder(self, model: Model) -> Path:
@@ -147,4 +148,6 @@ class Fleet:
         return self._open.enter_context(resting(self._folder, f"{kind}-{model}", *SLUICE, **settings)), url
 
     def _plain(self, model: Model) -> Any:
-        return AutoModelForCausalLM.from_pretrained(self.folder(model), dtype=torch.bfloat16).eval()
+        return AutoModelForCausalLM.from_pretrained(
+            self.folder(model), dtype=getattr(torch, number_format("cpu"))
+        ).eval()

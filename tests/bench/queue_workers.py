@@ -19,6 +19,7 @@ from sluice_schemas.ledger import connect
 from sluice_schemas.queues import EXTRACT_TASK, CeleryDoorbell
 from sluice_worker.catalogue import Catalogue
 from sluice_worker.engine import load, model_folder
+from sluice_worker.engine.device import number_format
 from sluice_worker.engine.scripted import ScriptedEngine
 from sluice_worker.leases import Leases
 from sluice_worker.ledger import RedisLedger
@@ -102,7 +103,7 @@ def _model() -> dict[str, Any]:
 
     torch.set_num_threads(1)
     folder = model_folder.resolve("sluice-tiny")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, number_format("cpu")))
     return {"model": model.eval(), "tokenizer": AutoTokenizer.from_pretrained(folder)}
 
 

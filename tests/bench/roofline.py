@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from bench.shape import BF16_BYTES, Shape
 
+from sluice_worker.engine.device import number_format
+
 BF16_BITS = 16.0
 NF4_BITS = 4.127
 """A weight in nf4 with double quantisation: 4 bits, and 0.127 for the scales (Dettmers et al. 2023, section 3)."""
@@ -98,8 +100,9 @@ def _matrices(shape: Shape, kind: str, repeats: int) -> dict[str, float]:
 
 def _matrix_rate(n: int, k: int, m: int, kind: str, repeats: int) -> float:
     # Random numbers: on zeros a GPU draws less power and clocks higher than any model lets it.
-    left = torch.randn(n, k, dtype=torch.bfloat16, device=kind)
-    right = torch.randn(k, m, dtype=torch.bfloat16, device=kind)
+    numbers = getattr(torch, number_format(kind))
+    left = torch.randn(n, k, dtype=numbers, device=kind)
+    right = torch.randn(k, m, dtype=numbers, device=kind)
     return 2 * n * k * m / _seconds(lambda: torch.mm(left, right), kind, repeats)
 
 

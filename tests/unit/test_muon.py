@@ -1,5 +1,7 @@
 """All matrices at once give what torch's own Muon gives one by one."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from sluice_worker.training.muon import Muon, orthogonal
 SHAPES = [(24, 24), (24, 24), (64, 24), (24, 64)]
 
 
-def run(kind: type[torch.optim.Optimizer], *, steps: int, **options: float) -> list[torch.Tensor]:
+def run(kind: Callable[..., torch.optim.Optimizer], *, steps: int, **options: float) -> list[torch.Tensor]:
     draw = torch.Generator().manual_seed(3)
     matrices = [torch.nn.Parameter(torch.randn(shape, generator=draw)) for shape in SHAPES]
     optimizer = kind(matrices, lr=0.1, **options)

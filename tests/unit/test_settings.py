@@ -22,7 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_defaults_are_for_production() -> None:
     settings = Settings.read()
-    assert (settings.model, settings.dtype, settings.chunk_tokens) == ("sluice-tiny", "bfloat16", None)
+    assert (settings.model, settings.dtype, settings.chunk_tokens) == ("sluice-tiny", "auto", None)
 
 
 def test_values_come_from_the_environment(environment: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_the_secrets_and_the_tests_own_variable_are_no_settings(environment: pyt
     [
         ("SLUICE_THREADS", "hunter2", "threads: .*integer"),  # no number
         ("SLUICE_THREADS", "0", "threads: .*greater than or equal to 1"),  # out of range
-        ("SLUICE_DTYPE", "float16", "dtype: .*'bfloat16' or 'float32'"),  # OneKE repeats endlessly in it
+        ("SLUICE_DTYPE", "float16", "dtype: .*'auto', 'bfloat16' or 'float32'"),  # OneKE repeats endlessly in it
         ("SLUICE_DEVICE", "hunter2", "device: .*'auto', 'cpu' or 'cuda'"),  # no such device
         ("SLUICE_ENDPOINTS", '{"kb": {"url": "ftp://hunter2"}}', r"endpoints\.kb\.url"),  # no web address
         ("SLUICE_ENDPOINTS", '{"kb": {"url": "https://x", "hunter2": 1}}', "endpoints"),  # a field nobody knows

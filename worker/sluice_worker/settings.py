@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     # auto: vLLM on a GPU where it is installed, else Transformers.
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    # auto: bfloat16, but float32 on a CPU that has no instructions for it.
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     # nf4 on Transformers; fp8, int8 and awq on vLLM.
     quantization: Literal["none", "nf4", "fp8", "int8", "awq"] = "none"
     threads: int = Field(default=16, ge=1, le=512)

@@ -78,7 +78,10 @@ def _engine(settings: Settings) -> Finding:
         return Finding(
             "engine", settings.server_url is not None, f"openai, {settings.server_url}", "Set SLUICE_SERVER_URL."
         )
-    return Finding("engine", True, f"{engine}, {load.device(settings)}, {settings.dtype}")
+    from sluice_worker.engine.device import number_format
+
+    device = load.device(settings)
+    return Finding("engine", True, f"{engine}, {device}, {number_format(device, settings.dtype)}")
 
 
 def _endpoints(settings: Settings) -> Finding:

@@ -6,6 +6,8 @@ import torch
 
 from sluice_schemas.errors import Misconfigured
 
+NumberFormat = Literal["bfloat16", "float32"]
+
 
 def choose(wanted: str, *, count: int = 1) -> str:
     """`cpu` or `cuda`. Raises `Misconfigured` when the process needs GPUs and sees none, or other than `count`."""
@@ -21,11 +23,18 @@ def choose(wanted: str, *, count: int = 1) -> str:
     return "cuda"
 
 
-def number_format(device: str) -> Literal["bfloat16", "float32"]:
-    """bfloat16, as the models are tuned in; float32 on a CPU that oneDNN knows no fast bfloat16 products for.
+def number_format(device: str, wanted: str = "auto") -> NumberFormat:
+    """What `auto` means on a device; other formats are refused with `Misconfigured`.
 
-    torch falls back to plain loops there: a tenth of float32's rate in a layer of the shipped model (AVX2, 2 cores).
+    It is bfloat16, as the models are tuned in, but float32 on a CPU that oneDNN knows no fast bfloat16 products for:
+    torch falls back to plain loops there, at a tenth of float32's rate (a layer of the shipped model, AVX2, 2 cores).
     float32 holds every bfloat16 value.
     """
+    if wanted == "bfloat16":
+        return "bfloat16"
+    if wanted == "float32":
+        return "float32"
+    if wanted != "auto":
+        raise Misconfigured(f"dtype {wanted} is refused: the model was tuned in bfloat16 and breaks in float16.")
     is_slow = device == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "float32" if is_slow else "bfloat16"

@@ -20,6 +20,7 @@ from transformers import (
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
 from sluice_worker.engine import adapters, model_folder
 from sluice_worker.engine.adapters import Adapters
+from sluice_worker.engine.device import number_format
 from sluice_worker.engine.guide import Guide, Masks, Walk
 from sluice_worker.engine.intake import Intake, Prepared, refused
 from sluice_worker.engine.microbatch import MicroBatcher, Outcome
@@ -32,7 +33,7 @@ Quantization = Literal["none", "nf4"]
 
 
 class TransformersEngine:
-    """Greedy decoding in bfloat16 (float32 on request). float16 is refused: OneKE repeats endlessly in it.
+    """Greedy decoding in bfloat16 or float32 (see `device.number_format`). float16 is refused: OneKE repeats endlessly.
 
     `nf4` is OneKE's published 4-bit setting: NormalFloat weights, their scales quantised again, bfloat16 in between.
     """
@@ -42,18 +43,17 @@ class TransformersEngine:
         folder: Path,
         *,
         device: str,
-        dtype: str = "bfloat16",
+        dtype: str = "auto",
         quantization: Quantization = "none",
         batch_tokens: int = 16_384,
         max_adapters: int = 4,
         max_rank: int = 64,
     ) -> None:
         model_folder.check(folder)
-        if dtype not in ("bfloat16", "float32"):
-            raise Misconfigured(f"dtype {dtype} is refused: the model was tuned in bfloat16 and breaks in float16.")
+        numbers = getattr(torch, number_format(device, dtype))
         self._intake = Intake(folder)
         self.card = self._intake.card
-        self._model: Any = _model(folder, getattr(torch, dtype), device=device, quantization=quantization)
+        self._model: Any = _model(folder, numbers, device=device, quantization=quantization)
         # Chat models ship with sampling and penalties switched on, which `generate` would mix into ours.
         tokenizer = self._intake.tokenizer
         self._model.generation_config = GenerationConfig(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sluice_schemas.errors import Misconfigured
+from sluice_worker.engine.device import number_format
 
 if TYPE_CHECKING:
     from vllm import AsyncEngineArgs
@@ -43,7 +44,7 @@ class Options:
     the cache holds, so that nothing is ever pushed out of it.
     """
 
-    dtype: str = "bfloat16"
+    dtype: str = "auto"
     quantization: Quantization = "none"
     speculation: Speculation = "none"
     tensor_parallel: int = 1
@@ -57,8 +58,6 @@ class Options:
 
 async def start(folder: Path, options: Options) -> "AsyncLLM":
     """Starts vLLM's processes; call it on the event loop that will use them. Raises `Misconfigured`."""
-    if options.dtype not in ("bfloat16", "float32"):
-        raise Misconfigured(f"dtype {options.dtype} is refused: the model was tuned in bfloat16.")
     # vLLM reports usage over the network, and would fork a process that has threads.
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_WORKER_MULTIPROCESSING_METHOD", "spawn")
@@ -66,6 +65,8 @@ async def start(folder: Path, options: Options) -> "AsyncLLM":
 
     try:
         return AsyncLLM.from_engine_args(_arguments(folder, options))
+    except Misconfigured:
+        raise
     except Exception as exc:  # whatever vLLM raises at its start comes from the settings, the model or the machine
         raise Misconfigured(f"vLLM does not start with the model in {folder}: {exc}") from exc
 
@@ -78,7 +79,7 @@ def _arguments(folder: Path, options: Options) -> "AsyncEngineArgs":
     return AsyncEngineArgs(
         model=str(folder),
         served_model_name=folder.name,
-        dtype=options.dtype,
+        dtype=number_format("cpu" if is_cpu else "cuda", options.dtype),
         trust_remote_code=False,
         load_format="safetensors",
         quantization=QUANTIZATIONS[options.quantization],

@@ -1,7 +1,7 @@
 """Muon for all matrices of a model at once.
 
-`torch.optim.Muon` takes one matrix after the other, always in bfloat16. On a GPU its 1,700 small kernels a step would take
-longer than the small model's own work, and on a CPU without bfloat16 instructions one step took a minute.
+`torch.optim.Muon` takes one matrix after the other, always in bfloat16. On a GPU its 1,700 small kernels a step would
+take longer than the small model's own work, and on a CPU without bfloat16 instructions one step took a minute.
 """
 
 import math
@@ -31,7 +31,7 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alike: dict[torch.Size, list[torch.nn.Parameter]] = {}
+            alike: dict[torch.Size, list[torch.Tensor]] = {}
             for each in group["params"]:
                 if each.grad is not None:
                     alike.setdefault(each.shape, []).append(each)
@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
                 scale = math.sqrt(max(1.0, shape[0] / shape[1]))
                 torch._foreach_add_(matrices, [*updates.to(matrices[0].dtype)], alpha=-group["lr"] * scale)
 
-    def _momentum(self, matrices: list[torch.nn.Parameter], momentum: float) -> list[torch.Tensor]:
+    def _momentum(self, matrices: list[torch.Tensor], momentum: float) -> list[torch.Tensor]:
         grads = [each.grad for each in matrices if each.grad is not None]
         for each in matrices:
             if not self.state[each]:
@@ -53,9 +53,9 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     """For each matrix of the stack [n, rows, columns] roughly the nearest one with orthogonal rows or columns."""
-    given = matrices.to(getattr(torch, number_format(matrices.device.type)))
+    given: torch.Tensor = matrices.to(getattr(torch, number_format(matrices.device.type)))
     is_tall = given.shape[-2] > given.shape[-1]
-    x = given.mT if is_tall else given
+    x: torch.Tensor = given.mT if is_tall else given
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=EPSILON)
     for _ in range(STEPS):
         gram = x @ x.mT
