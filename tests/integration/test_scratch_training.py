@@ -72,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     started.kill()
     started.communicate()
     killed_at = _progress(out)
-    again = _start(folder, out, "--minutes", str((killed_at.elapsed_s + 8) / 60))
+    again = _start(folder, out, "--minutes", str((killed_at.elapsed_s + 8) / 60), "--processes", "1")
     output, _ = again.communicate(timeout=100)
     assert again.returncode == 0, output
     return Run(out, folder, killed_at, _progress(out), output)
