@@ -76,10 +76,12 @@ def _arguments(folder: Path, options: Options) -> "AsyncEngineArgs":
     from vllm.platforms import current_platform
 
     is_cpu = current_platform.is_cpu()
+    # vLLM's quantised kernels know no float32.
+    numbers = number_format("cpu" if is_cpu and options.quantization == "none" else "cuda", options.dtype)
     return AsyncEngineArgs(
         model=str(folder),
         served_model_name=folder.name,
-        dtype=number_format("cpu" if is_cpu else "cuda", options.dtype),
+        dtype=numbers,
         trust_remote_code=False,
         load_format="safetensors",
         quantization=QUANTIZATIONS[options.quantization],
