@@ -22,6 +22,7 @@ from sluice_worker.harvest import Answer, merge
 from sluice_worker.leases import Leases
 from sluice_worker.ledger.backoff import backoff_s
 from sluice_worker.plan import Limits, Question, plan
+from sluice_worker.solitude import Solitude
 
 log = structlog.get_logger()
 
@@ -48,23 +49,42 @@ class Work:
     limits: Limits
     name: str
     over: threading.Event = field(default_factory=threading.Event)
+    solitude: Solitude = field(default_factory=Solitude)
 
     def run(self, job_id: str) -> None:
-        """Takes the job if it is to be had. Raises `EngineDead` alone: the process must end then."""
-        claim = self._claim(job_id)
-        if claim is None:
+        """Takes the job if it is to be had; a suspect runs alone. Raises `EngineDead` alone: the process must end."""
+        with self.solitude.beside_others():  # before the claim: who waits here keeps no job from other workers
+            claim = self._claim(job_id)
+            if claim is None:
+                return
+            if not claim.is_suspect:
+                with self.leases.held(claim) as gone:
+                    self._work(claim, gone)
+                return
+        with self.leases.held(claim) as gone, self.solitude.alone():
+            self._work(claim, gone)
+
+    def _work(self, claim: Claim, gone: threading.Event) -> None:
+        if self.over.is_set():
+            self._give_back(claim)
             return
-        with self.leases.held(claim) as gone:
-            try:
-                self._commit(claim, self._extract(claim, gone))
-            except (Lost, Dropped):
-                log.info("The claim is gone; the work is dropped.", action="job.dropped", job_id=job_id)
-            except EngineDead as exc:
-                self.over.set()
-                self._fail(claim, exc)
-                raise
-            except Exception as exc:  # a document may break anything; it must end in the ledger, not in a log
-                self._fail(claim, exc)
+        try:
+            self._commit(claim, self._extract(claim, gone))
+        except (Lost, Dropped):
+            log.info("The claim is gone; the work is dropped.", action="job.dropped", job_id=claim.job_id)
+        except EngineDead as exc:
+            self.over.set()
+            self._fail(claim, exc)
+            raise
+        except Exception as exc:  # a document may break anything; it must end in the ledger, not in a log
+            self._fail(claim, exc)
+
+    def _give_back(self, claim: Claim) -> None:
+        """The engine died while this one waited to begin: it had no part in it, and its try does not count."""
+        try:
+            self.ledger.release(claim)
+        except SluiceError as exc:
+            log.warning("A claim could not be given back.", action="job.kept", job_id=claim.job_id, error=str(exc))
 
     def _claim(self, job_id: str) -> Claim | None:
         if self.over.is_set():

@@ -76,11 +76,12 @@ def train(recipe: Recipe, *, data: Path, out: Path, device: str = "cpu", process
         for layer in model.model.layers:  # one by one: they share what is compiled for the first
             layer.compile(dynamic=True)
     optimizers = _optimizers(model, recipe)
+    watched = held_out.read(data, vocabulary, recipe)
     progress = checkpoint.restore(out, model, optimizers)
     batches = Supply(mixture, vocabulary, recipe, begin=progress.steps).load(processes=processes, pin=device != "cpu")
     tally = _run(model, optimizers, batches, recipe, progress, out)
     log.info(tally.report(), action="train.lengths")
-    losses = held_out.losses(model, held_out.read(data, vocabulary, recipe))
+    losses = held_out.losses(model, watched)
     log.info("The mean loss of an answer's token on rows not trained on.", action="train.held_out", **losses)
     checkpoint.publish(out, model, vocabulary)
     return progress
