@@ -190,6 +190,18 @@ class LedgerContract:
         assert (again.attempt, again.fence) == (1, claim.fence + 1)
         assert set(stage.worker.commit(again, extraction(again))).isdisjoint(outcome.deliveries)
 
+    def test_a_dropped_letter_keeps_nothing_but_how_it_ended(self, stage: Stage) -> None:
+        claim, kept = stage.claimed(), stage.claimed(key="kept")
+        for each in (claim, kept):
+            stage.worker.fail(each, "bad adapter", verdict="dead", traceback="trace", raw="{")
+        stage.worker.drop(claim.job_id)
+        assert [each.id for each in stage.worker.dead_letters()] == [kept.job_id]
+        assert (stage.producer.job(claim.job_id).state, stage.worker.counts().dead) == ("dead", 1)
+        for ask in (stage.worker.drop, stage.worker.replay, stage.worker.dead_letter):
+            with pytest.raises(NotFound, match="dead letters"):
+                ask(claim.job_id)
+        assert stage.worker.dead_letter(kept.job_id).raw == "{"
+
     def test_published_schema_never_changes(self, stage: Stage) -> None:
         for side in (stage.producer, stage.worker):
             side.publish(schema())

@@ -88,9 +88,12 @@ class WorkerLedger(SchemaRegistry, Protocol):
         """The latest first."""
 
     def dead_letter(self, job_id: str) -> DeadLetter:
-        """Raises `NotFound` when the job is not dead."""
+        """Raises `NotFound` when the job is not dead, or was dropped."""
 
     def replay(self, job_id: str) -> Job:
         """Queues a dead job again with class replay and all its tries. Raises `NotFound` as `dead_letter` does."""
+
+    def drop(self, job_id: str) -> None:
+        """Deletes a dead letter's document and evidence for good; the job stays dead. Raises `NotFound` likewise."""
 
     def counts(self) -> Counts: ...

@@ -201,7 +201,7 @@ class MemoryLedger:
     def dead_letters(self, limit: int = 100) -> list[Job]:
         with self._lock:
             self._forget()
-            dead = [row for row in self._jobs.values() if row.state == "dead"]
+            dead = [row for row in self._jobs.values() if row.is_dead_letter]
             return [row.face() for row in sorted(dead, key=lambda row: -(row.ended_at or 0))[:limit]]
 
     def dead_letter(self, job_id: str) -> DeadLetter:
@@ -217,6 +217,11 @@ class MemoryLedger:
             row.turn.ring(self._clock())
             return row.face()
 
+    def drop(self, job_id: str) -> None:
+        with self._lock:
+            row = self._dead(job_id)
+            row.is_dropped, row.traceback, row.raw = True, "", ""
+
     def counts(self) -> Counts:
         with self._lock:
             self._forget()
@@ -226,7 +231,7 @@ class MemoryLedger:
                 queued=places["queued"],
                 delayed=places["delayed"],
                 running=places["running"],
-                dead=sum(row.state == "dead" for row in self._jobs.values()),
+                dead=sum(row.is_dead_letter for row in self._jobs.values()),
                 deliveries=sum(row.ended_at is None for row in self._outbox.values()),
                 backlog_bytes=sum(row.size for row in backlog),
                 oldest_age_s=max((self._clock() - row.accepted_at for row in backlog), default=0.0),
@@ -242,7 +247,7 @@ class MemoryLedger:
     def _dead(self, job_id: str) -> JobRow:
         self._forget()
         row = self._jobs.get(job_id)
-        if row is None or row.state != "dead":
+        if row is None or not row.is_dead_letter:
             raise refusals.not_dead(job_id)
         return row
 

@@ -68,11 +68,16 @@ class JobRow:
     is_suspect: bool = False
     traceback: str = ""
     raw: str = ""
+    is_dropped: bool = False
     result: Extraction | None = None
 
     @property
     def has_ended(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def is_dead_letter(self) -> bool:
+        return self.state == "dead" and not self.is_dropped
 
     def is_overdue(self, now: float) -> bool:
         return not self.has_ended and self.deadline is not None and self.deadline <= now

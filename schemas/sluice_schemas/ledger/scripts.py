@@ -18,7 +18,7 @@ from sluice_schemas.job import Job
 from sluice_schemas.ledger.keys import PREFIX
 from sluice_schemas.ledger.records import Limits
 
-JOB_SCRIPTS = ("accept", "cancel", "claim", "commit", "fail", "release", "renew", "replay", "sweep")
+JOB_SCRIPTS = ("accept", "cancel", "claim", "commit", "drop", "fail", "release", "renew", "replay", "sweep")
 DELIVERY_SCRIPTS = ("claim_delivery", "settle_delivery")
 MAX_PAUSE_S = 0.5
 

@@ -113,16 +113,21 @@ class RedisLedger:
         return [job_of(job_id, fields_of(row)) for job_id, row in zip(ids, rows, strict=True) if row]
 
     def dead_letter(self, job_id: str) -> DeadLetter:
-        row = fields_of(self._scripts.command("HGETALL", f"job:{job_id}"))
-        if row.get("state") != b"dead":
+        fields, since = self._scripts.pipeline(("HGETALL", f"job:{job_id}"), ("ZSCORE", "dead", job_id))
+        row = fields_of(fields)
+        if since is None or not row:
             raise refusals.not_dead(job_id)
         return DeadLetter(job_of(job_id, row), row["traceback"].decode(), row["raw"].decode())
 
     def replay(self, job_id: str) -> Job:
-        answer = self._scripts.call("replay", job_id)
-        if not answer or answer[0] != b"dead":
+        row = fields_of(self._scripts.call("replay", job_id))
+        if not row:
             raise refusals.not_dead(job_id)
-        return job_of(job_id, fields_of(answer[1]))
+        return job_of(job_id, row)
+
+    def drop(self, job_id: str) -> None:
+        if not self._scripts.call("drop", job_id):
+            raise refusals.not_dead(job_id)
 
     def counts(self) -> Counts:
         sets = ("queued:job", "delayed:job", "running:job", "dead", "queued:delivery", "delayed:delivery")
