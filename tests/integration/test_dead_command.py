@@ -22,7 +22,7 @@ def letters(redis: Redis) -> list[str]:
     """Two dead jobs, the latest first."""
     producer, worker = ProducerLedger(redis), RedisLedger(redis)
     worker.publish(schema())
-    jobs = []
+    jobs: list[str] = []
     for key in ("first", "second"):
         job = producer.accept(order(key=key))
         claim = worker.claim(job.id, "w")
@@ -58,7 +58,7 @@ def test_drop_asks_first_and_deletes_for_good(redis: Redis, redis_url: str, lett
     assert RedisLedger(redis).counts().dead == 2
     assert sluice(redis_url, "dead", "drop", "--yes", "--all").returncode == 0
     assert sluice(redis_url, "dead", "list").stdout == ""
-    assert not [key for key in redis.keys("*:doc:*")]
+    assert redis.keys("*:doc:*") == []
 
 
 def test_neither_jobs_nor_all_is_a_usage_error(redis_url: str) -> None:

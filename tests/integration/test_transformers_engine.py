@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
+from sluice_worker.engine.decoding import Answer
 from sluice_worker.engine.encoder import Encoder
 from sluice_worker.engine.intake import Prepared
 from sluice_worker.engine.microbatch import Outcome
@@ -86,6 +88,35 @@ def test_each_request_of_a_batch_has_its_own_limit(engine: TransformersEngine) -
     assert [each.completion_tokens for each in completions] == limits
     assert not any(each.is_whole for each in completions)
     assert answer(engine, request(TEXTS[0], 17)).text.startswith(completions[0].text)
+
+
+class Counted:
+    """A model that notes how many rows each of its passes had."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.rows: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def __call__(self, **given: Any) -> Any:
+        self.rows.append(len(given["input_ids"]))
+        return self.model(**given)
+
+
+def test_what_has_ended_is_not_computed_any_more(engine: TransformersEngine) -> None:
+    limits = [3, 3, 3, 3, 20, 6]
+    expected = [answer(engine, request(TEXTS[i % 4], limit)).text for i, limit in enumerate(limits)]
+    whole, engine._model = engine._model, Counted(engine._model)
+    try:
+        prepared = [engine._intake.prepare(request(TEXTS[i % 4], limit)) for i, limit in enumerate(limits)]
+        outcomes = engine._run(prepared)
+        rows = engine._model.rows
+    finally:
+        engine._model = whole
+    assert [each.text for each in outcomes if isinstance(each, Completion)] == expected
+    assert rows == [6] * 3 + [2] * 3 + [1] * 14
 
 
 def test_log_probabilities_are_those_of_a_plain_forward_pass(engine: TransformersEngine, folder: Path) -> None:
@@ -180,8 +211,8 @@ def test_a_mark_in_the_text_does_not_become_the_mark(engine: TransformersEngine,
 def test_text_comes_back_from_its_tokens_character_by_character(engine: TransformersEngine) -> None:
     text = '{"人物": ["张三😀", "👩‍👩‍👧 é \u0301 𠮷野家", "\\n"]}'
     ids = engine._intake.encoder.text(text)
-    logprobs = [-0.5] * len(ids)
-    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1]), ids, logprobs, None)
+    answered = Answer(ids, [-0.5] * len(ids))
+    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1]), answered, None)
     assert given.text == text == engine._intake.tokenizer.decode(ids)
     assert "".join(each.text for each in given.tokens) == text
     assert given.completion_tokens == len(ids)
@@ -190,7 +221,8 @@ def test_text_comes_back_from_its_tokens_character_by_character(engine: Transfor
 
 def test_an_answer_that_ends_within_a_character_loses_only_that_one(engine: TransformersEngine) -> None:
     ids = engine._intake.encoder.text("张三😀")
-    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1]), ids[:-1], [-0.5] * (len(ids) - 1), None)
+    answered = Answer(ids[:-1], [-0.5] * (len(ids) - 1))
+    given = engine._completion(Prepared(Request(Prompt(("x",)), 500), [1]), answered, None)
     assert given.text == "张三"
 
 

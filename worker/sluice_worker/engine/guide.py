@@ -7,7 +7,7 @@ import llguidance.hf
 import torch
 from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from tokenizers.decoders import DecodeStream
-from transformers import LogitsProcessor, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from sluice_schemas.errors import BadInput
 from sluice_worker.engine.repetition import Distinct, Endings
@@ -88,37 +88,30 @@ class Masks:
         return allowed
 
 
-class Guide(LogitsProcessor):  # type: ignore[misc]
-    """Masks what each row's grammar forbids, and notes what the model itself thought of the token that is taken.
+class Guide:
+    """Takes the next token of each row of a batch: the likeliest that the row's grammar allows.
 
     A row whose walk is None may take anything. The log-probability is taken before masking: mass that the mask
-    removed lowers the confidence. Prompts take `width` tokens.
+    removed lowers the confidence.
     """
 
-    def __init__(self, walks: Sequence[Walk | None], masks: Masks, *, width: int) -> None:
-        self._walks = {row: walk for row, walk in enumerate(walks) if walk is not None}
+    def __init__(self, walks: Sequence[Walk | None], masks: Masks) -> None:
+        self._walks = list(walks)
         self._masks = masks
-        self._width = width
-        self._steps: list[torch.Tensor] = []
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        before = scores.float().log_softmax(-1)
-        if self._walks:
-            self._advance(input_ids)
-            allowed = self._masks.allowed([*self._walks.values()]).to(scores.device)
-            rows = torch.tensor([*self._walks], device=scores.device)
-            scores = scores.index_put((rows,), scores[rows].masked_fill(~allowed, float("-inf")))
-        self._steps.append(before.gather(-1, scores.argmax(-1, keepdim=True)).squeeze(-1))
-        return scores
+    def take(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of logits [rows, vocabulary] the tokens taken and their natural log-probabilities, [rows] each."""
+        before = logits.float().log_softmax(-1)
+        held = {row: walk for row, walk in enumerate(self._walks) if walk is not None}
+        if held:
+            allowed = self._masks.allowed([*held.values()]).to(logits.device)
+            rows = torch.tensor([*held], device=logits.device)
+            logits = logits.index_put((rows,), logits[rows].masked_fill(~allowed, float("-inf")))
+        taken = logits.argmax(-1)
+        for row, walk in held.items():
+            walk.take(int(taken[row]))
+        return taken, before.gather(-1, taken.unsqueeze(-1)).squeeze(-1)
 
-    def logprobs(self) -> list[list[float]]:
-        """[sequences][tokens], natural logarithms."""
-        rows: list[list[float]] = torch.stack(self._steps, 1).tolist()
-        return rows
-
-    def _advance(self, input_ids: torch.Tensor) -> None:
-        if input_ids.shape[1] == self._width:
-            return
-        taken = input_ids[:, -1].tolist()
-        for row, walk in self._walks.items():
-            walk.take(taken[row])
+    def keep(self, rows: Sequence[int]) -> None:
+        """Goes on with these rows alone, in this order."""
+        self._walks = [self._walks[row] for row in rows]

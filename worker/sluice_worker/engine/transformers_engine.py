@@ -3,23 +3,17 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import (
-    AutoModelForCausalLM,
-    BitsAndBytesConfig,
-    GenerationConfig,
-    PreTrainedModel,
-    StoppingCriteria,
-)
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from sluice_schemas.errors import BadInput, EngineDead, Misconfigured
 from sluice_worker.engine import adapters, model_folder
 from sluice_worker.engine.adapters import Adapters
+from sluice_worker.engine.decoding import Answer, Decoding
 from sluice_worker.engine.device import number_format
 from sluice_worker.engine.guide import Guide, Masks, Walk
 from sluice_worker.engine.intake import Intake, Prepared, refused
@@ -54,11 +48,6 @@ class TransformersEngine:
         self._intake = Intake(folder)
         self.card = self._intake.card
         self._model: Any = _model(folder, numbers, device=device, quantization=quantization)
-        # Chat models ship with sampling and penalties switched on, which `generate` would mix into ours.
-        tokenizer = self._intake.tokenizer
-        self._model.generation_config = GenerationConfig(
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-        )
         self._masks = Masks(vocabulary=self._model.config.vocab_size)
         self._max_rank = max_rank
         self._adapters: Adapters[str] = Adapters(self._unload, limit=max_adapters)
@@ -124,43 +113,37 @@ class TransformersEngine:
 
     def _run(self, batch: Sequence[Prepared]) -> Sequence[Outcome]:
         padded = self._intake.tokenizer.pad({"input_ids": [each.ids for each in batch]}, return_tensors="pt")
-        width = padded["input_ids"].shape[1]
         # A batch that failed runs again one by one, so each run takes walks of its own.
         walks = [
             each.matcher and self._intake.grammars.walk(each.matcher, is_distinct=each.request.is_distinct)
             for each in batch
         ]
-        guide = Guide(walks, self._masks, width=width)
-        ids = self._generate(batch, padded, guide)
-        rows = zip(batch, ids[:, width:].tolist(), guide.logprobs(), walks, strict=True)
-        return [self._completion(each, taken, logprobs, walk) for each, taken, logprobs, walk in rows]
+        answers = self._decode(batch, padded, Guide(walks, self._masks))
+        return [self._completion(*each) for each in zip(batch, answers, walks, strict=True)]
 
     @torch.inference_mode()
-    def _generate(self, batch: Sequence[Prepared], padded: Any, guide: Guide) -> torch.Tensor:
+    def _decode(self, batch: Sequence[Prepared], padded: Any, guide: Guide) -> list[Answer]:
         names = [each.request.adapter or BASE for each in batch]
         with self._quiet:
-            mixed = {"adapter_names": names} if self._is_adapted else {}
             try:
-                ids: torch.Tensor = self._model.generate(
-                    **padded.to(self._model.device),
-                    **mixed,
-                    do_sample=False,
-                    max_new_tokens=max(each.max_tokens for each in batch),
-                    logits_processor=[guide],
-                    stopping_criteria=[_RowLimits(batch, padded["input_ids"].shape[1])],
-                )
+                return Decoding(
+                    self._model,
+                    batch,
+                    padded.to(self._model.device),
+                    guide,
+                    end=self._intake.tokenizer.eos_token_id,
+                    adapters=names if self._is_adapted else (),
+                ).run()
             except torch.OutOfMemoryError as exc:
                 torch.cuda.empty_cache()
                 raise BadInput("The batch does not fit the device's memory. Lower SLUICE_BATCH_TOKENS.") from exc
             except torch.AcceleratorError as exc:
                 raise EngineDead(f"The device failed: {exc}") from exc
-        return ids
 
-    def _completion(self, prepared: Prepared, ids: list[int], logprobs: list[float], walk: Walk | None) -> Completion:
-        end = self._intake.tokenizer.eos_token_id
-        is_ended = end in ids[: prepared.max_tokens]
-        length = ids.index(end) if is_ended else min(len(ids), prepared.max_tokens)
-        tokens = self._intake.tokens(ids[:length], logprobs)
+    def _completion(self, prepared: Prepared, answer: Answer, walk: Walk | None) -> Completion:
+        is_ended = answer.tokens[-1:] == [self._intake.tokenizer.eos_token_id]
+        ids = answer.tokens[:-1] if is_ended else answer.tokens
+        tokens = self._intake.tokens(ids, answer.logprobs)
         is_whole = is_ended and not (walk and walk.is_outgrown)
         return Completion("".join(token.text for token in tokens), tokens, is_whole, len(prepared.ids))
 
@@ -184,16 +167,3 @@ def _model(folder: Path, dtype: torch.dtype, *, device: str, quantization: Quant
     except (OSError, ValueError, RuntimeError, SafetensorError) as exc:  # a shard missing or cut off, wrong shapes
         raise Misconfigured(f"The model in {folder} does not load: {exc}. Copy it again.") from exc
     return model.eval()
-
-
-@dataclass(frozen=True)
-class _RowLimits(StoppingCriteria):  # type: ignore[misc]
-    """Ends a sequence at its own `max_tokens`, or when nobody wants it any more."""
-
-    batch: Sequence[Prepared]
-    width: int
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
-        done = input_ids.shape[1] - self.width
-        ended = [done >= each.max_tokens or each.future.cancelled() for each in self.batch]
-        return torch.tensor(ended, device=input_ids.device)
