@@ -79,7 +79,7 @@ def tables(found: Mapping[str, Mapping[str, Any]]) -> list[Table]:
         if "roofline" in each:
             rates = each["roofline"]
             best = max(rates["matrices"].values()) / 1e9, max(rates["streams"].values()) / 1e9
-            made[0].caption = f"This processor: {best[0]:.0f} GFLOP/s in bfloat16, {best[1]:.1f} GB/s"
+            made[0].caption = f"This processor: {best[0]:.0f} GFLOP/s in {rates['number_format']}, {best[1]:.1f} GB/s"
     return made
 
 

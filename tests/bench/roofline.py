@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import torch
 from bench.shape import BF16_BYTES, Shape
 
-from sluice_worker.engine.device import number_format
+from sluice_worker.engine.device import NumberFormat, number_format
 
 BF16_BITS = 16.0
+FLOAT32_BYTES = 4
 NF4_BITS = 4.127
 """A weight in nf4 with double quantisation: 4 bits, and 0.127 for the scales (Dettmers et al. 2023, section 3)."""
 
@@ -27,12 +28,16 @@ ROWS = {"cpu": 512, "cuda": 4096}
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Rates by what was measured: `matrices` in FLOP/s, `streams` in bytes/s (read, and written where it copies)."""
+    """Rates by what was measured: `matrices` in FLOP/s, `streams` in bytes/s (read, and written where it copies).
+
+    `number_format` is what our engines calculate in on this device, and what the matrices were of.
+    """
 
     device: str
     threads: int
     matrices: Mapping[str, float]
     streams: Mapping[str, float]
+    number_format: NumberFormat = "bfloat16"
 
     @property
     def matrix_rate(self) -> float:
@@ -54,6 +59,7 @@ def measure(shape: Shape, *, device: str, threads: int, repeats: int = 7) -> Cei
         threads=threads,
         matrices=_matrices(shape, kind, repeats),
         streams=_streams(kind, repeats),
+        number_format=number_format(kind),
     )
 
 
@@ -78,6 +84,8 @@ def decode_tokens_per_s(
     `weight_bits` are those of the layers; the head stays in bfloat16, and of the embeddings a row a token is read.
     """
     read = weight_bytes(shape, weight_bits) + batch * context * shape.cache_bytes
+    if ceilings.number_format == "float32":
+        read *= FLOAT32_BYTES / BF16_BYTES
     flop = 2 * (shape.layer_parameters + shape.head_parameters) + 4 * shape.layers * context * shape.width
     return batch / max(read / ceilings.bandwidth, batch * flop / ceilings.matrix_rate)
 

@@ -1,5 +1,7 @@
 """The arithmetic of the ceilings, against figures that others published and against hand-made devices."""
 
+import dataclasses
+
 import pytest
 from bench.roofline import (
     NF4_BITS,
@@ -51,6 +53,11 @@ def test_the_small_shapes_keep_to_what_they_promise() -> None:
 def test_decoding_is_bound_by_what_it_reads(batch: int, context: int, bits: float, expected: float) -> None:
     found = decode_tokens_per_s(TINY, device(1e9, 112.0), batch=batch, context=context, weight_bits=bits)
     assert found == pytest.approx(expected)
+
+
+def test_numbers_of_twice_the_size_take_twice_the_reading() -> None:
+    wide = dataclasses.replace(device(1e9, 112.0), number_format="float32")
+    assert decode_tokens_per_s(TINY, wide, batch=1, context=14) == pytest.approx(0.25)
 
 
 def test_a_large_batch_is_bound_by_its_arithmetic() -> None:
