@@ -202,6 +202,20 @@ class LedgerContract:
                 ask(claim.job_id)
         assert stage.worker.dead_letter(kept.job_id).raw == "{"
 
+    def test_a_closed_intake_refuses_what_is_new_and_nothing_else(self, stage: Stage) -> None:
+        job = stage.submit(key="before")
+        stage.worker.close_intake()
+        with pytest.raises(Full, match="intake is closed"):
+            stage.submit(key="after")
+        assert stage.submit(key="before") == job
+        claim = stage.worker.claim(job.id, "w")
+        assert claim is not None
+        stage.worker.commit(claim, extraction(claim))
+        assert stage.worker.counts().is_closed
+        stage.worker.open_intake()
+        assert stage.submit(key="after").state == "queued"
+        assert not stage.worker.counts().is_closed
+
     def test_published_schema_never_changes(self, stage: Stage) -> None:
         for side in (stage.producer, stage.worker):
             side.publish(schema())

@@ -33,6 +33,8 @@ class RedisLedger:
         verdict, *rest = self._scripts.call("accept", job_id, digest, fingerprint, order.encode(), timeout_s, *row)
         if verdict == b"conflict":
             raise refusals.other_content(order, rest[0].decode())
+        if verdict == b"closed":
+            raise refusals.closed()
         if verdict == b"full":
             raise refusals.backlog(*rest)
         return job_of(rest[0].decode(), fields_of(rest[1]))

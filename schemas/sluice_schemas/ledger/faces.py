@@ -48,6 +48,12 @@ class WorkerLedger(SchemaRegistry, Protocol):
     def set_limits(self, limits: Limits) -> None:
         """From now on, for all processes."""
 
+    def close_intake(self) -> None:
+        """From now on `accept` refuses what is new with `Full`, for all processes; what was accepted goes on."""
+
+    def open_intake(self) -> None:
+        """Undoes `close_intake`."""
+
     def claim(self, job_id: str, worker: str) -> Claim | None:
         """None when the job runs, has ended, is not yet due, or is unknown: drop the doorbell."""
 

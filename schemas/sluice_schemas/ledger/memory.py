@@ -32,9 +32,16 @@ class MemoryLedger:
         self._schemas: dict[str, ExtractionSchema] = {}
         self._ended: Counter[str] = Counter()
         self._swept_at = float("-inf")
+        self._is_closed = False
 
     def set_limits(self, limits: Limits) -> None:
         self._limits = limits
+
+    def close_intake(self) -> None:
+        self._is_closed = True
+
+    def open_intake(self) -> None:
+        self._is_closed = False
 
     def publish(self, schema: ExtractionSchema) -> None:
         refuse_other(schema, self._schemas.setdefault(schema.ref, schema))
@@ -56,6 +63,8 @@ class MemoryLedger:
                 if known.fingerprint != fingerprint:
                     raise refusals.other_content(order, known.id)
                 return known.face()
+            if self._is_closed:
+                raise refusals.closed()
             backlog = [row.size for row in self._jobs.values() if not row.has_ended]
             if len(backlog) >= self._limits.max_jobs or sum(backlog) + size > self._limits.max_bytes:
                 raise refusals.backlog(len(backlog), sum(backlog))
@@ -228,6 +237,7 @@ class MemoryLedger:
             places = Counter(row.turn.place for row in self._jobs.values())
             backlog = [row for row in self._jobs.values() if not row.has_ended]
             return Counts(
+                is_closed=self._is_closed,
                 queued=places["queued"],
                 delayed=places["delayed"],
                 running=places["running"],

@@ -104,6 +104,8 @@ class DeadLetter:
 class Counts:
     """The ledger's depth now. `delayed` jobs are queued too, but wait for their time; `ended` counts since ever."""
 
+    is_closed: bool = False
+    """Whether the intake is closed."""
     queued: int = 0
     delayed: int = 0
     running: int = 0

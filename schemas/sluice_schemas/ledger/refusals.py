@@ -27,5 +27,9 @@ def backlog(jobs: int, size_bytes: int) -> Full:
     return Full(f"The backlog is at its limit: {jobs} jobs, {size_bytes} bytes. Nothing was accepted; try again later.")
 
 
+def closed() -> Full:
+    return Full("The intake is closed, probably for an upgrade. Nothing was accepted; try again until it is open.")
+
+
 def lost(row_id: str, state: str) -> Lost:
     return Lost(f"The claim on {row_id} is over: it is {state} by another's hand. Drop this work; nothing was written.")

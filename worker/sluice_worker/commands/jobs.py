@@ -61,6 +61,7 @@ def _rates(before: Counts, now: Counts, seconds: float) -> dict[str, float]:
 def _told(figures: dict[str, Any]) -> list[tuple[str, str]]:
     ended = figures["ended"]
     return [
+        ("intake", "closed" if figures["is_closed"] else "open"),
         ("queued", f"{figures['queued']:,}"),
         ("waiting for their next try", f"{figures['delayed']:,}"),
         ("running", f"{figures['running']:,}"),

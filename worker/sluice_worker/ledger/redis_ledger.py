@@ -40,6 +40,12 @@ class RedisLedger:
     def set_limits(self, limits: Limits) -> None:
         self._scripts.command("HSET", "limits", *(part for limit in asdict(limits).items() for part in limit))
 
+    def close_intake(self) -> None:
+        self._scripts.command("SET", "closed", 1)
+
+    def open_intake(self) -> None:
+        self._scripts.command("DEL", "closed")
+
     def claim(self, job_id: str, worker: str) -> Claim | None:
         verdict, *rest = self._scripts.call("claim", job_id, _holder(worker))
         if verdict == b"claimed":
@@ -131,14 +137,16 @@ class RedisLedger:
 
     def counts(self) -> Counts:
         sets = ("queued:job", "delayed:job", "running:job", "dead", "queued:delivery", "delayed:delivery")
-        *depths, size, first, ended = self._scripts.pipeline(
+        *depths, closed, size, first, ended = self._scripts.pipeline(
             *(("ZCARD", name) for name in (*sets, "running:delivery")),
+            ("EXISTS", "closed"),
             ("GET", "bytes"),
             ("ZRANGE", "open", 0, 0, "WITHSCORES"),
             ("HGETALL", "ended"),
         )
         queued, delayed, running, dead, *deliveries = depths
         return Counts(
+            is_closed=bool(closed),
             queued=queued,
             delayed=delayed,
             running=running,

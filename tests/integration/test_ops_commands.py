@@ -1,4 +1,4 @@
-"""`sluice dead` and `sluice jobs` on a real Redis, as ops run them."""
+"""`sluice dead`, `jobs`, `drain` and `resume` on a real Redis, as ops run them."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ from ledger_stage import order, schema
 from redis import Redis
 
 from sluice_producer.ledger import RedisLedger as ProducerLedger
+from sluice_schemas.errors import Full
 from sluice_schemas.queues import EXTRACT_QUEUES
 from sluice_worker.ledger import RedisLedger
 
@@ -75,3 +76,28 @@ def test_jobs_counts_and_measures(redis: Redis, redis_url: str, letters: list[st
     assert (figures["queued"], figures["dead"], figures["ended"]) == (1, 2, {"dead": 2})
     assert (figures["accepted_per_s"], figures["ended_per_s"]) == (0, 0)
     assert figures["oldest_age_s"] > 0
+
+
+def test_drain_waits_for_what_was_accepted_and_resume_opens_again(redis: Redis, redis_url: str) -> None:
+    producer, worker = ProducerLedger(redis), RedisLedger(redis)
+    worker.publish(schema())
+    job = producer.accept(order(key="before"))
+    with subprocess.Popen(
+        [SLUICE, "drain", "--wait"],
+        env={**os.environ, "SLUICE_REDIS_URL": redis_url},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as draining:
+        assert draining.stdout is not None
+        assert [draining.stdout.readline() for _ in range(2)] == [
+            "The intake is closed; `sluice resume` opens it.\n",
+            "1 jobs and 0 deliveries are left.\n",
+        ]
+        with pytest.raises(Full, match="intake is closed"):
+            producer.accept(order(key="after"))
+        assert draining.poll() is None
+        producer.cancel(job.id)
+        assert draining.communicate(timeout=30)[0] == "Nothing is left to do.\n"
+    assert draining.returncode == 0
+    assert sluice(redis_url, "resume").stdout == "The intake is open.\n"
+    assert producer.accept(order(key="after")).state == "queued"
