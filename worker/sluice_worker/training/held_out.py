@@ -23,9 +23,10 @@ SPLIT = "dev"
 def read(data: Path, vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> dict[str, list[Batch]]:
     """One exercise on each of the first rows of every dev set in `data`, whether the recipe trains on that set or not.
 
-    The same for every run of one tokenizer.
+    The same for every run of one tokenizer. A set of which nothing fits is left out.
     """
-    return {name: _batches(data, name, vocabulary, recipe) for name in corpus.names(data, split=SPLIT)}
+    found = {name: _batches(data, name, vocabulary, recipe) for name in corpus.names(data, split=SPLIT)}
+    return {name: batches for name, batches in found.items() if batches}
 
 
 def _batches(data: Path, name: str, vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> list[Batch]:

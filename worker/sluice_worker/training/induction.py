@@ -4,7 +4,8 @@ Extraction answers are copies of the text, and a model this small does not find 
 cores. Circuit and name after Olsson et al. 2022, "In-context learning and induction heads". Layer 0 holds two heads
 that look one and two tokens back and note what they see in coordinates left free for it; layer 1 holds a head that
 looks for the place where the last two tokens stood before, and repeats what followed. Two tokens, not one, because a
-space between words says nothing about which word came before it.
+space between words says nothing about which word came before it. All else starts silent: what the other heads and the
+feed-forward layers would add at random drowns the notes, the more the wider the model.
 """
 
 import math
@@ -41,6 +42,7 @@ def start(model: LlamaForCausalLM, *, seed: int) -> None:
         _look_back(first, steps_back, note, frequencies, free, head)
     _match(second, model, note, frequencies, free, head)
     _copy(second, free, head, generator)
+    _silence(model, {0: 2 * head, 1: head})
 
 
 def _frequencies(model: LlamaForCausalLM, head: int) -> torch.Tensor:
@@ -128,3 +130,10 @@ def _copy(attention: LlamaAttention, free: int, head: int, generator: torch.Gene
     attention.v_proj.weight[:head, : free - 1] = code / math.sqrt(code.shape[1] + 1 + 2 * NOTE)
     attention.o_proj.weight[:, :head] = 0
     attention.o_proj.weight[: free - 1, :head] = code.T * COPY_GAIN
+
+
+def _silence(model: LlamaForCausalLM, spared: dict[int, int]) -> None:
+    """Zeroes what goes out of each layer, but for the first columns of attention that it is spared."""
+    for i, layer in enumerate(model.model.layers):
+        layer.self_attn.o_proj.weight[:, spared.get(i, 0) :] = 0
+        layer.mlp.down_proj.weight.zero_()
