@@ -1,5 +1,6 @@
 """What many tests share: a real Redis from the wheel, and from Debian where it is installed."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from redis_server import BINARIES, RedisServer
 from sluice_worker.engine import cpu
 
 cpu.behave()
+# What is started in the background ignores Ctrl-C, and so would every process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("engine_contract", "ledger_contract", "ledger_stage", "sweep_contract")
 
 # A busy machine is no fault of the code: speed is measured by benchmarks.
