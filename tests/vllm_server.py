@@ -23,6 +23,8 @@ class VllmServer:
         command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
         command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--api-key", KEY]
         command += [
+            "--dtype",
+            "float32",
             "--enforce-eager",
             "--enable-lora",
             "--max-loras",
