@@ -65,8 +65,8 @@ class Work:
             self._work(claim, gone)
 
     def _work(self, claim: Claim, gone: threading.Event) -> None:
-        if self.over.is_set():
-            self._give_back(claim)
+        if self.over.is_set():  # the engine died while this one waited to begin: it had no part in it
+            self.give_back(claim)
             return
         try:
             self._commit(claim, self._extract(claim, gone))
@@ -79,12 +79,17 @@ class Work:
         except Exception as exc:  # a document may break anything; it must end in the ledger, not in a log
             self._fail(claim, exc)
 
-    def _give_back(self, claim: Claim) -> None:
-        """The engine died while this one waited to begin: it had no part in it, and its try does not count."""
+    def give_back(self, claim: Claim) -> bool:
+        """Lets another have the job at once; its try does not count. False when the ledger does not answer."""
         try:
             self.ledger.release(claim)
         except SluiceError as exc:
-            log.warning("A claim could not be given back.", action="job.kept", job_id=claim.job_id, error=str(exc))
+            log.warning(
+                "A claim could not be given back.", action="job.unreleased", job_id=claim.job_id, error=str(exc)
+            )
+            return not isinstance(exc, Retryable)
+        log.warning("A document was given back unfinished.", action="job.released", job_id=claim.job_id)
+        return True
 
     def _claim(self, job_id: str) -> Claim | None:
         if self.over.is_set():

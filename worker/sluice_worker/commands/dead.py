@@ -1,8 +1,8 @@
 """`sluice dead`: documents that could not be processed, why, and what to do with them."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 
 import click
@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sluice_schemas.errors import NotFound, Unavailable
-from sluice_schemas.ledger import WorkerLedger, connect
+from sluice_schemas.ledger import WorkerLedger
 from sluice_schemas.queues import CeleryDoorbell, job_bell
-from sluice_worker.ledger import RedisLedger
+from sluice_worker.commands.ledger import opened
 from sluice_worker.settings import Settings
 
 JOBS = click.argument("job_ids", metavar="JOB...", nargs=-1)
@@ -32,7 +32,7 @@ def dead() -> None:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The latest N.")
 def list_letters(limit: int) -> None:
     """List dead letters, the latest first; one JSON object a line where standard output is no terminal."""
-    with _ledger() as ledger:
+    with opened() as ledger:
         found = ledger.dead_letters(limit)
     if not sys.stdout.isatty():
         for job in found:
@@ -55,7 +55,7 @@ def list_letters(limit: int) -> None:
 @click.argument("job_id", metavar="JOB")
 def show(job_id: str) -> None:
     """Print a dead letter with all its evidence as JSON; traceback and raw output may quote the document."""
-    with _ledger() as ledger:
+    with opened() as ledger:
         letter = ledger.dead_letter(job_id)
     evidence = {"traceback": letter.traceback, "raw": letter.raw}
     told = {**letter.job.model_dump(mode="json", exclude_none=True), **evidence}
@@ -107,7 +107,7 @@ def _for_each(job_ids: Sequence[str], act: Callable[[WorkerLedger, str], str], *
     if bool(job_ids) == is_all:
         raise click.UsageError("Name the jobs, or say --all.")
     missing = 0
-    with _ledger() as ledger:
+    with opened() as ledger:
         # Asked once: what is replayed may be dead again before the last is.
         for job_id in [job.id for job in ledger.dead_letters(max(1, ledger.counts().dead))] if is_all else job_ids:
             try:
@@ -116,9 +116,3 @@ def _for_each(job_ids: Sequence[str], act: Callable[[WorkerLedger, str], str], *
                 missing = 1
                 click.echo(f"error: {exc}", err=True)
     return missing
-
-
-@contextmanager
-def _ledger() -> Iterator[RedisLedger]:
-    with closing(connect(Settings.read().redis_url)) as redis:
-        yield RedisLedger(redis)

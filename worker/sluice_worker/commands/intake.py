@@ -1,13 +1,10 @@
 """`sluice drain` and `sluice resume`: no new documents, for an upgrade or a move, and back."""
 
 import time
-from contextlib import closing
 
 import click
 
-from sluice_schemas.ledger import connect
-from sluice_worker.ledger import RedisLedger
-from sluice_worker.settings import Settings
+from sluice_worker.commands.ledger import opened
 
 LOOK_EVERY_S = 1.0
 
@@ -19,8 +16,7 @@ def drain(wait: bool) -> None:
 
     `sluice resume` opens it again.
     """
-    with closing(connect(Settings.read().redis_url)) as redis:
-        ledger = RedisLedger(redis)
+    with opened() as ledger:
         ledger.close_intake()
         click.echo("The intake is closed; `sluice resume` opens it.")
         told = None
@@ -39,6 +35,6 @@ def drain(wait: bool) -> None:
 @click.command()
 def resume() -> None:
     """Open the intake that `sluice drain` closed."""
-    with closing(connect(Settings.read().redis_url)) as redis:
-        RedisLedger(redis).open_intake()
+    with opened() as ledger:
+        ledger.open_intake()
     click.echo("The intake is open.")

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -11,9 +10,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from sluice_schemas.ledger import Counts, connect
-from sluice_worker.ledger import RedisLedger
-from sluice_worker.settings import Settings
+from sluice_schemas.ledger import Counts
+from sluice_worker.commands.ledger import opened
 
 
 @click.command()
@@ -31,8 +29,7 @@ def jobs(over_s: float) -> None:
 
     One JSON object where standard output is no terminal.
     """
-    with closing(connect(Settings.read().redis_url)) as redis:
-        ledger = RedisLedger(redis)
+    with opened() as ledger:
         before, started = ledger.counts(), time.monotonic()
         time.sleep(over_s)
         now = ledger.counts()

@@ -108,8 +108,9 @@ class Guide:
             rows = torch.tensor([*held], device=logits.device)
             logits = logits.index_put((rows,), logits[rows].masked_fill(~allowed, float("-inf")))
         taken = logits.argmax(-1)
+        tokens = taken.tolist() if held else []
         for row, walk in held.items():
-            walk.take(int(taken[row]))
+            walk.take(tokens[row])
         return taken, before.gather(-1, taken.unsqueeze(-1)).squeeze(-1)
 
     def keep(self, rows: Sequence[int]) -> None:

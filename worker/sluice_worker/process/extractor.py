@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from sluice_schemas.errors import EngineDead, Retryable, SluiceError
+from sluice_schemas.errors import EngineDead
 from sluice_schemas.ledger import Limits as LedgerLimits
 from sluice_schemas.ledger import connect
 from sluice_schemas.queues import CeleryDoorbell
@@ -66,16 +66,9 @@ def release(work: Work) -> None:
     """Gives back every claim that is still held, so that nothing waits for a lease to run out."""
     work.over.set()
     for claim in work.leases.claims():
-        try:
-            work.ledger.release(claim)
-            log.warning("A document was given back unfinished.", action="job.released", job_id=claim.job_id)
-        except SluiceError as exc:
-            log.warning(
-                "A claim could not be given back.", action="job.unreleased", job_id=claim.job_id, error=str(exc)
-            )
-            if isinstance(exc, Retryable):
-                # Redis is gone: asking for each claim would outlast the supervisor's patience.
-                return
+        if not work.give_back(claim):
+            # Redis is gone: asking for each claim would outlast the supervisor's patience.
+            return
 
 
 def _ledger_limits(settings: Settings) -> LedgerLimits:

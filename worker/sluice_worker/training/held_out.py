@@ -6,10 +6,7 @@ from pathlib import Path
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from sluice_worker.engine.encoder import Encoder
-from sluice_worker.training import corpus, generator
-from sluice_worker.training.exercise import Examiner
-from sluice_worker.training.lengths import Fitting, Lengths
+from sluice_worker.training import corpus, supply
 from sluice_worker.training.loss import last_states, mean_loss
 from sluice_worker.training.recipe import Recipe
 from sluice_worker.training.sequence import Batch, collate
@@ -31,8 +28,7 @@ def read(data: Path, vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> dic
 
 def _batches(data: Path, name: str, vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> list[Batch]:
     source = corpus.read(data, name, split=SPLIT)
-    examiner = Examiner(source, generator.inventory(source.rows[0].language).synonyms, random.Random(name))
-    fitting = Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.max_tokens - 1))
+    examiner, fitting = supply.examiner(source, random.Random(name)), supply.fitting(vocabulary, recipe)
     fitted = sorted((fit for row in source.rows[:ROWS] if (fit := fitting.fit(examiner.exercise(row)))), key=len)
     return [collate(fitted[i : i + BATCH_ROWS]) for i in range(0, len(fitted), BATCH_ROWS)]
 

@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from transformers import PreTrainedTokenizerFast
 
@@ -38,12 +37,19 @@ def sources(recipe: Recipe, data: Path) -> list[Source]:
     ]
 
 
+def examiner(source: Source, draw: random.Random, *, blind: float = 0.0) -> Examiner:
+    """Draws exercises on the rows of a source, under the synonyms of its language."""
+    return Examiner(source, generator.inventory(source.rows[0].language).synonyms, draw, blind=blind)
+
+
+def fitting(vocabulary: PreTrainedTokenizerFast, recipe: Recipe) -> Fitting:
+    """Fits exercises to the length that the recipe has."""
+    return Fitting(Encoder(vocabulary), Lengths(sequence=recipe.max_tokens, answer=recipe.max_tokens - 1))
+
+
 def exercises(mixture: list[Source], recipe: Recipe, draw: random.Random) -> Iterator[Exercise]:
     """Endless exercises, sources drawn by their weights."""
-    examiners = [
-        Examiner(each, generator.inventory(each.rows[0].language).synonyms, draw, blind=recipe.blind)
-        for each in mixture
-    ]
+    examiners = [examiner(each, draw, blind=recipe.blind) for each in mixture]
     rows = [corpus.endless(each, draw) for each in mixture]
     weights = [*itertools.accumulate(recipe.sources[each.name] for each in mixture)]
     while True:
@@ -87,12 +93,11 @@ class Supply(IterableDataset[tuple[Batch, Tally]]):
         if worker:  # its own Rust threads would fight with those of the others for the same cores
             os.environ["TOKENIZERS_PARALLELISM"] = "false"
         draw = random.Random(f"{self._recipe.seed}:{self._begin}:{worker.id if worker else 0}")
-        lengths = Lengths(sequence=self._recipe.max_tokens, answer=self._recipe.max_tokens - 1)
-        fitting = Fitting(Encoder(self._vocabulary), lengths)
-        fitted = (fit for each in exercises(self._mixture, self._recipe, draw) if (fit := fitting.fit(each)))
+        fit = fitting(self._vocabulary, self._recipe)
+        fitted = (found for each in exercises(self._mixture, self._recipe, draw) if (found := fit.fit(each)))
         for batch in batches(fitted, self._recipe, draw):
-            yield batch, fitting.tally
-            fitting.tally = Tally()
+            yield batch, fit.tally
+            fit.tally = Tally()
 
     def load(self, *, processes: int, pin: bool) -> Iterator[tuple[Batch, Tally]]:
         """Iterates in `processes` others, or in this one where that is 0. `pin` readies the batches for a GPU."""
@@ -101,6 +106,6 @@ class Supply(IterableDataset[tuple[Batch, Tally]]):
             batch_size=None,
             num_workers=processes,
             prefetch_factor=AHEAD if processes else None,
-            pin_memory=pin and torch.cuda.is_available(),
+            pin_memory=pin,
         )
         return iter(loader)
