@@ -1,109 +1,24 @@
 """One document from doorbell to commit, on the twin in memory and an engine that answers from a script."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-import orjson
 import pytest
 import structlog
-from ledger_stage import extraction, order, schema
+from ledger_stage import extraction
+from work_stage import REF, SECRET, TEXT, BusyEngine, answer, bench, working
 
 from sluice_schemas.errors import BadOutput, EngineDead, NotFound, Unavailable
 from sluice_schemas.extraction import Extraction
-from sluice_schemas.job import Job
 from sluice_schemas.ledger import Claim, MemoryLedger
 from sluice_schemas.queues import SilentDoorbell, delivery_bell
 from sluice_schemas.schema import ExtractionSchema, Type
-from sluice_worker.catalogue import Catalogue
 from sluice_worker.engine.request import Completion, Request
 from sluice_worker.engine.scripted import ScriptedEngine
-from sluice_worker.leases import Leases
-from sluice_worker.plan import Limits
 from sluice_worker.process.extractor import release
 from sluice_worker.work import Work
-
-REF = "news/entities@1"
-SECRET = "Xanthippe Quux"
-TEXT = f"{SECRET} works in Kyiv."
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Bench:
-    """A worker without a process."""
-
-    ledger: MemoryLedger
-    clock: Clock
-    doorbell: SilentDoorbell
-    leases: Leases
-    work: Work
-
-    def submit(self, **changes: Any) -> str:
-        return self.ledger.accept(order(**{"text": TEXT, **changes})).id
-
-    def run(self, **changes: Any) -> Job:
-        job_id = self.submit(**changes)
-        self.work.run(job_id)
-        return self.ledger.job(job_id)
-
-
-def answer(prompt: str) -> str:
-    return orjson.dumps({"person": [SECRET]}).decode()
-
-
-class BusyEngine(ScriptedEngine):
-    """Never answers until it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__(answer)
-        self.running: list[tuple[Request, Future[Completion]]] = []
-        self.has_started = threading.Event()
-
-    def submit(self, request: Request) -> "Future[Completion]":
-        future: Future[Completion] = Future()
-        self.running.append((request, future))
-        self.has_started.set()
-        return future
-
-    def finish(self) -> None:
-        for _, future in self.running:
-            future.set_result(Completion("{}", (), True, 1))
-
-
-@contextmanager
-def bench(engine: ScriptedEngine) -> Iterator[Bench]:
-    clock = Clock()
-    ledger, doorbell = MemoryLedger(clock=clock), SilentDoorbell()
-    ledger.publish(schema())
-    leases = Leases(ledger, every_s=3600.0)
-    limits = Limits(chunk_tokens=1000, overlap_tokens=0, answer_tokens=500)
-    try:
-        yield Bench(
-            ledger, clock, doorbell, leases, Work(ledger, Catalogue(ledger), engine, leases, doorbell, limits, "w")
-        )
-    finally:
-        leases.stop()
-
-
-@contextmanager
-def working(on: Bench, job_id: str, engine: BusyEngine) -> Iterator[Future[None]]:
-    """Runs the job in a task thread, from the moment on when the engine has its request."""
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(on.work.run, job_id)
-        assert engine.has_started.wait(10)
-        yield run
 
 
 def test_success_commits_and_rings_its_deliveries() -> None:
@@ -288,55 +203,6 @@ def test_release_gives_back_what_runs_and_takes_nothing_new() -> None:
             engine.finish()
             run.result(10)
         assert on.ledger.result(job_id) is None
-
-
-def suspect(on: Bench, **changes: Any) -> str:
-    """A job under which an engine died, and which is due again."""
-    job_id = on.submit(**changes)
-    claim = on.ledger.claim(job_id, "another")
-    assert claim is not None
-    on.ledger.fail(claim, "The engine died.", verdict="suspect")
-    return job_id
-
-
-def test_a_suspect_waits_until_nobody_runs_and_nobody_begins_beside_it() -> None:
-    engine = BusyEngine()
-    with bench(engine) as on, ThreadPoolExecutor(2) as pool, working(on, on.submit(), engine) as first:
-        alone, later = suspect(on, text="Bad.", key="bad"), on.submit(text="Later.", key="later")
-        tried = pool.submit(on.work.run, alone)
-        while not on.work.solitude._wanting:
-            time.sleep(0.01)
-        kept = pool.submit(on.work.run, later)
-        time.sleep(0.1)
-        assert len(engine.running) == 1, "the suspect runs beside another"
-        assert on.ledger.job(later).state == "queued", "a document was claimed that has to wait"
-        engine.finish()
-        first.result(10)
-        while len(engine.running) < 2:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        assert [each.prompt.text.count("Bad.") for each, _ in engine.running] == [0, 1]
-        engine.running[1][1].set_result(Completion("{}", (), True, 1))
-        tried.result(10)
-        while len(engine.running) < 3:
-            time.sleep(0.01)
-        engine.running[2][1].set_result(Completion("{}", (), True, 1))
-        kept.result(10)
-        assert [on.ledger.job(each).state for each in (alone, later)] == ["succeeded", "succeeded"]
-
-
-def test_a_suspect_that_waited_has_no_part_in_the_death_of_the_engine() -> None:
-    engine = BusyEngine()
-    with bench(engine) as on, ThreadPoolExecutor(1) as pool, working(on, on.submit(), engine) as first:
-        job_id = suspect(on, key="waits")
-        tried = pool.submit(on.work.run, job_id)
-        while on.ledger.job(job_id).state != "running":
-            time.sleep(0.01)
-        engine.running[0][1].set_exception(EngineDead())
-        with pytest.raises(EngineDead):
-            first.result(10)
-        tried.result(10)
-        assert (on.ledger.job(job_id).state, on.ledger.job(job_id).attempts) == ("queued", 1)
 
 
 class Gone(MemoryLedger):
