@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
-from sluice_schemas.wire import Wire, json_bytes
+from sluice_schemas.wire import Count, Wire, json_bytes
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 MAX_METADATA_BYTES = 16 * 1024
@@ -17,10 +17,12 @@ DocumentId = Annotated[str, Field(min_length=1, max_length=200)]
 class Document(Wire):
     """A text with an id of the caller's. Offsets in results count its Unicode code points, as given here.
 
-    `metadata` and `source` are kept and returned untouched; the model never sees them.
+    `version` grows with each new version of the document; what came of an older one no longer stands. `metadata` and
+    `source` are kept and returned untouched; the model never sees them.
     """
 
     id: DocumentId
+    version: Count = 0
     text: str
     language: Literal["zh", "en", "auto"] = "auto"
     metadata: dict[str, JsonValue] = Field(default={})

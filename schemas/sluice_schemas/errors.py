@@ -12,6 +12,7 @@ SluiceError
     ├── Full            a limit is reached; `retry_after_s` says when to try again
     ├── Unavailable     a service that is needed did not answer
     └── EngineDead      the engine cannot serve any request any more; the process must restart
+        └── EngineStuck it lives, but answers nothing
 """
 
 
@@ -72,3 +73,7 @@ class Unavailable(Retryable):
 
 class EngineDead(Retryable):
     """The engine cannot serve any request any more. The process must restart."""
+
+
+class EngineStuck(EngineDead):
+    """The engine answers nothing any more. The process must restart."""

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from sluice_schemas.document import DocumentId
 from sluice_schemas.schema import Decoding, Task
-from sluice_schemas.wire import Strict, Wire
+from sluice_schemas.wire import Count, Strict, Wire
 
 Status = Literal["exact", "normalised", "fuzzy", "absent"]
 """How a value was found in the text: as it stands; after normalising width, case and spaces; nearly; not at all."""
@@ -19,8 +19,8 @@ ProblemKind = Literal[
 class Span(Strict):
     """A half-open range [start, end) in Unicode code points of the text as given."""
 
-    start: int = Field(ge=0, strict=True)
-    end: int = Field(ge=0, strict=True)
+    start: Count
+    end: Count
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -56,6 +56,14 @@ class Relation(Strict):
     tail: Mention
 
 
+class Passage(Strict):
+    """A piece of the text, the code points [start, end), in which values stand: a sentence, or a part of a long one."""
+
+    start: Count
+    end: Count
+    text: str
+
+
 class Argument(Strict):
     """A value that plays a role in an event."""
 
@@ -70,6 +78,11 @@ class EventMention(Strict):
     trigger: Mention | None = None
     arguments: tuple[Argument, ...] = ()
 
+    def named_values(self) -> list[tuple[str, Mention]]:
+        """All its values with their roles; that of a trigger is "trigger"."""
+        arguments = [(each.role, each.value) for each in self.arguments]
+        return [("trigger", self.trigger), *arguments] if self.trigger else arguments
+
 
 class Problem(Strict):
     """One thing that went wrong, in a sentence; `raw` holds the model's answer where it is the evidence."""
@@ -83,18 +96,22 @@ class Problem(Strict):
 class Usage(Strict):
     """What the document cost in the engine."""
 
-    requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    requests: Count = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
     engine_s: float = 0.0
     total_s: float = 0.0
 
 
 class Extraction(Wire):
-    """The one committed result of a job. `text` is filled in only where results are exported with their document."""
+    """The one committed result of a job. `passages`, in text order, are what a reader needs to see why.
+
+    `text` is filled in only where results are exported with their document.
+    """
 
     job_id: str
     document_id: DocumentId
+    document_version: Count = 0
     schema_ref: str
     task: Task
     language: Literal["zh", "en"]
@@ -104,6 +121,7 @@ class Extraction(Wire):
     entities: tuple[Mention, ...] = ()
     relations: tuple[Relation, ...] = ()
     events: tuple[EventMention, ...] = ()
+    passages: tuple[Passage, ...] = ()
     problems: tuple[Problem, ...] = ()
     usage: Usage = Usage()
     text: str | None = None

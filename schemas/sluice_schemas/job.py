@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sluice_schemas.document import Document, DocumentId
-from sluice_schemas.wire import Wire
+from sluice_schemas.wire import Count, Wire
 
 State = Literal["queued", "running", "succeeded", "dead", "cancelled", "expired"]
 TERMINAL: frozenset[State] = frozenset({"succeeded", "dead", "cancelled", "expired"})
@@ -35,11 +35,14 @@ class Job(Wire):
     id: str
     state: State
     document_id: DocumentId
+    document_version: Count = 0
     schema_ref: str
     priority: Priority
     tenant: str = "default"
     endpoints: tuple[EndpointName, ...] = ()
-    attempts: int = 0
+    attempts: Count = 0
+    fence: Count = 0
+    """How often it was taken in hand. Of two events of one job, that with the higher fence is the newer."""
     accepted_at: float
     ended_at: float | None = None
     deadline: float | None = None

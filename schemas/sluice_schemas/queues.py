@@ -1,4 +1,4 @@
-"""Names of queues and tasks, and the doorbell: a message that says only which id to look up in the ledger."""
+"""Names of queues and tasks, and the doorbell: a message that says only that the ledger has something to do."""
 
 import threading
 import uuid
@@ -8,42 +8,45 @@ from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
 from sluice_schemas.errors import Unavailable
-from sluice_schemas.job import Priority
+from sluice_schemas.redis_access import checked
 
 Group = Literal["extract", "deliver"]
 
 EXTRACT_TASK = "sluice.extract"
 DELIVER_TASK = "sluice.deliver"
-EXTRACT_QUEUES: dict[Priority, str] = {
-    "interactive": "sluice.extract.interactive",
-    "bulk": "sluice.extract.bulk",
-    "replay": "sluice.extract.replay",
-}
+CANARY_TASK = "sluice.canary"
+BROKER_PREFIX = "sluice:"
+"""All keys of the broker begin with it, so that another Celery app may share the database."""
+EXTRACT_QUEUE = "sluice.extract"
 DELIVER_QUEUE = "sluice.deliver"
 
 RETRIES = {"max_retries": 3, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
 
 
 class Bell(NamedTuple):
-    """Which task, on which queue, for which row of the ledger."""
+    """Which task, on which queue, with which argument."""
 
     task: str
     queue: str
-    id: str
+    id: str = ""
 
 
-def job_bell(job_id: str, priority: Priority) -> Bell:
-    return Bell(EXTRACT_TASK, EXTRACT_QUEUES[priority], job_id)
+JOB_BELL = Bell(EXTRACT_TASK, EXTRACT_QUEUE)
+"""Any job's doorbell: the worker that hears it asks the ledger whose turn it is."""
+
+DELIVERY_BELL = Bell(DELIVER_TASK, DELIVER_QUEUE)
+"""Any delivery's, likewise."""
 
 
-def delivery_bell(delivery_id: str) -> Bell:
-    return Bell(DELIVER_TASK, DELIVER_QUEUE, delivery_id)
+def canary_queue(worker: str) -> str:
+    """The queue on which a process rings for itself, to know that it still hears."""
+    return f"sluice.canary.{worker}"
 
 
 def queues_of(group: Group) -> list[Queue]:
     """The queues a worker of the group consumes, declared as Celery would."""
-    names = EXTRACT_QUEUES.values() if group == "extract" else (DELIVER_QUEUE,)
-    return [Queue(name, routing_key=name) for name in names]
+    name = EXTRACT_QUEUE if group == "extract" else DELIVER_QUEUE
+    return [Queue(name, routing_key=name)]
 
 
 def broker_options(group: Group) -> dict[str, Any]:
@@ -54,14 +57,16 @@ def broker_options(group: Group) -> dict[str, Any]:
     acknowledged on receipt, and one that is rung twice is dropped by the ledger.
     """
     return {
-        "global_keyprefix": "sluice:",
+        "global_keyprefix": BROKER_PREFIX,
         "unacked_key": f"unacked.{group}",
         "unacked_index_key": f"unacked_index.{group}",
         "unacked_mutex_key": f"unacked_mutex.{group}",
         "visibility_timeout": 600,
+        # A half-open socket ends a command after the timeout, and the wait for a doorbell after twice the interval.
         "socket_keepalive": True,
+        "socket_timeout": 10,
         "socket_connect_timeout": 5,
-        "health_check_interval": 25,
+        "health_check_interval": 10,
         "retry_on_timeout": True,
     }
 
@@ -71,6 +76,9 @@ class Doorbell(Protocol):
 
     def ring(self, task: str, queue: str, id: str) -> None:
         """Raises `Unavailable` when the message could not be sent; the row stays accepted all the same."""
+
+    def waiting(self, queue: str) -> int:
+        """How many bells of a queue no worker has heard yet. Raises `Unavailable`."""
 
 
 class SilentDoorbell:
@@ -82,6 +90,9 @@ class SilentDoorbell:
     def ring(self, task: str, queue: str, id: str) -> None:
         self.rung.append(Bell(task, queue, id))
 
+    def waiting(self, queue: str) -> int:
+        return 0
+
 
 class CeleryDoorbell:
     """Publishes Celery messages with kombu alone, so that a producer needs no Celery. Safe for many threads."""
@@ -89,7 +100,12 @@ class CeleryDoorbell:
     def __init__(self, url: str) -> None:
         # Without these kombu would wait for ever for its first channel.
         options = broker_options("extract") | RETRIES
-        self._connection = Connection(url, transport_options=options)
+        self._connection = Connection(checked(url), transport_options=options)
+        self._errors = (
+            OperationalError,
+            *self._connection.connection_errors,
+            *self._connection.channel_errors,
+        )
         self._lock = threading.Lock()
 
     def ring(self, task: str, queue: str, id: str) -> None:
@@ -112,8 +128,17 @@ class CeleryDoorbell:
                     retry=True,
                     retry_policy=RETRIES,
                 )
-        except (OperationalError, *self._connection.connection_errors, *self._connection.channel_errors) as exc:
-            raise Unavailable(f"The doorbell for {id} could not be rung; the sweeper will ring it again.") from exc
+        except self._errors as exc:
+            raise Unavailable("A doorbell could not be rung; the sweeper will ring it again.") from exc
+
+    def waiting(self, queue: str) -> int:
+        try:
+            with self._lock:
+                # Not passively: kombu 5.7 forgets its key prefix when it looks whether a queue exists.
+                declared = Queue(queue).bind(self._connection.default_channel).queue_declare()
+            return int(declared.message_count)
+        except self._errors as exc:
+            raise Unavailable("The doorbells that wait could not be counted.") from exc
 
     def close(self) -> None:
         self._connection.release()
@@ -122,6 +147,7 @@ class CeleryDoorbell:
 def message(task: str, id: str) -> tuple[list[Any], dict[str, Any]]:
     """Body and headers of a Celery task message, protocol 2 (Celery's documentation, "Message Protocol")."""
     message_id = str(uuid.uuid4())
+    args = (id,) if id else ()
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     headers = {
         "lang": "py",
@@ -135,9 +161,9 @@ def message(task: str, id: str) -> tuple[list[Any], dict[str, Any]]:
         "expires": None,
         "retries": 0,
         "timelimit": [None, None],
-        "argsrepr": repr((id,)),
+        "argsrepr": repr(args),
         "kwargsrepr": "{}",
         "origin": "sluice",
         "ignore_result": True,
     }
-    return [[id], {}, embed], headers
+    return [[*args], {}, embed], headers

@@ -10,6 +10,7 @@ import orjson
 from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from sluice_schemas.document import Language
+from sluice_schemas.job import EndpointName
 from sluice_schemas.wire import Strict, Wire, json_bytes
 
 Task = Literal["NER", "RE", "SPO", "EE", "EET", "EEA", "KG"]
@@ -17,6 +18,7 @@ Decoding = Literal["free", "json", "grounded"]
 
 MAX_TYPES = 200
 MAX_VERSION = 1_000_000
+MAX_SCHEMA_BYTES = 1024 * 1024
 SPLIT_NUM: dict[Task, int] = {"NER": 6, "RE": 4, "SPO": 4, "EE": 4, "EET": 4, "EEA": 4, "KG": 1}
 """Labels asked at once, as OneKE was trained (its README, section on conversion)."""
 
@@ -81,6 +83,8 @@ class ExtractionSchema(Wire):
     `decoding` holds answers to a level: `free`, `json` (always parses) or `grounded` (and every value is a piece of the
     text). None takes the level at which the serving model does best.
 
+    `endpoints` get the results of all its jobs, besides those that a job names itself.
+
     `flat` says that entities do not overlap: of those that do the surest is kept, the others are listed as problems.
     """
 
@@ -96,6 +100,7 @@ class ExtractionSchema(Wire):
     describe_types: bool = False
     decoding: Decoding | None = None
     flat: bool = Field(default=False, strict=True)
+    endpoints: tuple[EndpointName, ...] = Field(default=(), max_length=4)
 
     @property
     def ref(self) -> str:
@@ -131,6 +136,8 @@ class ExtractionSchema(Wire):
             yield f"id {self.id!r} must be lower-case words of a-z 0-9 . _ - joined by '/', such as 'news/entities'"
         if not self.types:
             yield "types is empty; name at least one type to look for"
+        if (size := len(self.encode())) > MAX_SCHEMA_BYTES:
+            yield f"{size} bytes in all, the limit is {MAX_SCHEMA_BYTES}; shorten descriptions and examples"
         if len(self.types) > MAX_TYPES:
             yield f"{len(self.types)} types, the limit is {MAX_TYPES}; publish several schemas"
         if self.flat and self.task != "NER":

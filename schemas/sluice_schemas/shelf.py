@@ -12,6 +12,9 @@ import yaml
 from sluice_schemas.errors import BadInput, NotFound
 from sluice_schemas.schema import ExtractionSchema
 
+MAX_NUMBER = 100
+"""Characters. Python writes no number of thousands of digits, and 1:59:59:..., a number too, takes their square."""
+
 
 def load(source: Path | str) -> ExtractionSchema:
     """Reads a schema from a YAML (or JSON) file, given as a `Path`, or from its text, given as a `str`.
@@ -104,14 +107,20 @@ def _parse(text: str) -> object:
 
 
 class _Reader(yaml.SafeLoader):
-    """YAML without what hides content: keys given twice, and aliases, which can also grow without end."""
+    """YAML without what hides content: keys given twice, tags, and aliases, which can also grow without end."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(
-                problem="an alias (*name); write the content out", problem_mark=self.get_mark()
-            )
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal("an alias (*name); write the content out", event)
+        if getattr(event, "tag", None) is not None:  # PyYAML stumbles over many: `!!bool x`, `!!set [a]`
+            raise _refusal(f"a tag ({event.tag}); write the value without it", event)
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag.endswith((":int", ":float")) and len(node.value) > MAX_NUMBER:
+            raise _refusal(f"a number of {len(node.value)} characters; put a text between quotes", node)
+        return super().construct_object(node, deep)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -120,8 +129,10 @@ class _Reader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 continue  # refused below, with its own message
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} stands twice; keep one", problem_mark=key_node.start_mark
-                )
+                raise _refusal(f"the key {key!r} stands twice; keep one", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _refusal(problem: str, at: Any) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(problem=problem, problem_mark=at.start_mark)

@@ -1,11 +1,14 @@
 """The one way bytes are written and read between Sluice's processes."""
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sluice_schemas.errors import BadInput, UnknownVersion
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
+"""A whole number that JSON carries between any two programs of ours."""
 
 
 class Strict(BaseModel):
@@ -32,11 +35,7 @@ class Wire(Strict):
     @classmethod
     def decode(cls, raw: bytes | str) -> Self:
         """Reads what `encode` wrote. Raises `UnknownVersion` or `BadInput`."""
-        try:
-            fields = orjson.loads(raw)
-        except orjson.JSONDecodeError as exc:
-            raise BadInput(f"This is not JSON: {exc}.") from exc
-        return cls.of(fields)
+        return cls.of(parsed(raw))
 
     @classmethod
     def of(cls, fields: Any) -> Self:
@@ -64,10 +63,21 @@ class Wire(Strict):
             )
 
 
-def json_bytes(value: object) -> bytes:
-    """The JSON of `value`. Raises `ValueError`, which pydantic reports, when JSON cannot carry it."""
+def parsed(raw: bytes | str) -> Any:
+    """What the JSON says. Raises `BadInput`."""
     try:
-        return orjson.dumps(value)
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        raise BadInput(f"This is not JSON: {exc}.") from exc
+
+
+def json_bytes(value: object) -> bytes:
+    """The JSON of `value`. Raises `ValueError`, which pydantic reports, when a message cannot carry it.
+
+    orjson writes 254 levels, and messages hold a value some levels deep: eight are kept for them.
+    """
+    try:
+        return orjson.dumps([[[[[[[[value]]]]]]]])[8:-8]
     except TypeError as exc:
         raise ValueError(f"cannot be written as JSON: {exc}") from exc
 

@@ -1,4 +1,4 @@
-"""The bodies of the outbox: what a webhook will say about a job that ends."""
+"""What the outbox holds: what a webhook will say about a job that ends."""
 
 from datetime import UTC, datetime
 
@@ -9,16 +9,16 @@ from sluice_schemas.job import Job, State
 MAX_EVIDENCE_CHARS = 64 * 1024
 
 
-def completed(job: Job, extraction: Extraction, *, at: float) -> bytes:
-    """The body that says that a job succeeded at a Unix time in seconds."""
+def completed(job: Job, extraction: Extraction, *, at: float) -> Event:
+    """Says that a job succeeded at a Unix time in seconds."""
     ended = job.model_copy(update={"state": "succeeded", "ended_at": at})
-    return Event(type="extraction.completed", timestamp=_iso(at), job=ended, extraction=extraction).encode()
+    return Event(type="extraction.completed", timestamp=_iso(at), job=ended, extraction=extraction)
 
 
-def failed(job: Job, state: State, reason: str, *, at: float) -> bytes:
-    """The body that says that a job ended without a result."""
+def failed(job: Job, state: State, reason: str, *, at: float) -> Event:
+    """Says that a job ended without a result."""
     ended = job.model_copy(update={"state": state, "ended_at": at, "reason": reason})
-    return Event(type="extraction.failed", timestamp=_iso(at), job=ended).encode()
+    return Event(type="extraction.failed", timestamp=_iso(at), job=ended)
 
 
 def evidence(text: str) -> str:

@@ -30,9 +30,9 @@ def fingerprint(order: Order) -> str:
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def deliveries(job: Job, *, fence: int) -> dict[str, str]:
-    """Delivery id -> endpoint for the event that ends the job under this fence; asking again gives the same ids."""
+def deliveries(job: Job) -> dict[str, str]:
+    """Delivery id -> endpoint for the event that ends the job under its fence; asking again gives the same ids."""
     return {
-        "msg_" + hashlib.sha256(f"{job.id}:{fence}:{endpoint}".encode()).hexdigest()[:32]: endpoint
+        "msg_" + hashlib.sha256(f"{job.id}:{job.fence}:{endpoint}".encode()).hexdigest()[:32]: endpoint
         for endpoint in dict.fromkeys(job.endpoints)
     }

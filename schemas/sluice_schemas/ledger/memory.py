@@ -7,20 +7,27 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from sluice_schemas.errors import Lost
+from sluice_schemas.event import EventType
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order, State
 from sluice_schemas.ledger import events, keys, refusals
-from sluice_schemas.ledger.memory_rows import DeliveryRow, JobRow, Turn
-from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, DeliveryClaim, Limits, Outcome, Swept, Verdict
+from sluice_schemas.ledger.memory_lines import Lines
+from sluice_schemas.ledger.memory_outbox import MemoryOutbox
+from sluice_schemas.ledger.memory_rows import JobRow, Turn
+from sluice_schemas.ledger.packing import pack
+from sluice_schemas.ledger.records import Claim, Counts, DeadLetter, Limits, Outcome, Swept, Verdict
 from sluice_schemas.ledger.registry import refuse_other, unknown_schema
-from sluice_schemas.queues import Bell, delivery_bell, job_bell
+from sluice_schemas.queues import DELIVERY_BELL, JOB_BELL
 from sluice_schemas.schema import ExtractionSchema
 
 RETENTION_MARGIN_S = 3600.0
 
 
 class MemoryLedger:
-    """A `ProducerLedger` and a `WorkerLedger`, safe for many threads. A test may turn the `clock` (Unix seconds)."""
+    """A `ProducerLedger` and a `WorkerLedger`, safe for many threads, and its `outbox`.
+
+    A test may turn the `clock` (Unix seconds).
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -28,9 +35,10 @@ class MemoryLedger:
         self._lock = threading.RLock()
         self._jobs: dict[str, JobRow] = {}
         self._ids: dict[str, str] = {}
-        self._outbox: dict[str, DeliveryRow] = {}
+        self.outbox = MemoryOutbox(clock, self._lock, lambda: self._limits)
         self._schemas: dict[str, ExtractionSchema] = {}
         self._ended: Counter[str] = Counter()
+        self._lines = Lines()
         self._swept_at = float("-inf")
         self._is_closed = False
 
@@ -55,7 +63,7 @@ class MemoryLedger:
         return sorted(self._schemas)
 
     def accept(self, order: Order) -> Job:
-        digest, fingerprint, size = keys.key_digest(order), keys.fingerprint(order), len(order.encode())
+        digest, fingerprint, body = keys.key_digest(order), keys.fingerprint(order), order.encode()
         with self._lock:
             self._forget()
             if digest in self._ids:
@@ -65,13 +73,12 @@ class MemoryLedger:
                 return known.face()
             if self._is_closed:
                 raise refusals.closed()
-            backlog = [row.size for row in self._jobs.values() if not row.has_ended]
-            if len(backlog) >= self._limits.max_jobs or sum(backlog) + size > self._limits.max_bytes:
-                raise refusals.backlog(len(backlog), sum(backlog))
-            now = self._clock()
-            row = JobRow(keys.new_job_id(), order, digest, fingerprint, size, now, Turn(now))
+            size, now = len(pack(body)), self._clock()
+            self._refuse_over_limit(order, size, now)
+            row = JobRow(keys.new_job_id(), order, digest, fingerprint, size, len(body), now, Turn())
             row.deadline = None if order.timeout_s is None else now + order.timeout_s
             self._jobs[row.id], self._ids[digest] = row, row.id
+            self._line_up(row)
             return row.face()
 
     def job(self, job_id: str) -> Job:
@@ -94,40 +101,41 @@ class MemoryLedger:
                 self._finish(row, "cancelled", "Cancelled by its caller.")
             return row.face()
 
-    def claim(self, job_id: str, worker: str) -> Claim | None:
+    def claim(self, worker: str) -> Claim | None:
         with self._lock:
-            now, row = self._clock(), self._jobs.get(job_id)
-            if row is None or not row.turn.is_claimable(now):
-                return None
-            row.turn.take(now + self._limits.lease_s)
-            if row.is_overdue(now):
-                self._end(row, "expired", events.overdue(row.face()))
-                return None
-            row.turn.attempts += 1
-            return Claim(
-                job_id=job_id,
-                fence=row.turn.fence,
-                attempt=row.turn.attempts,
-                is_suspect=row.is_suspect,
-                order=row.order,
-                deadline=row.deadline,
-                accepted_at=row.accepted_at,
-            )
+            now = self._clock()
+            while row := self._lines.next(self._limits):
+                row.turn.take(now + self._limits.lease_s)
+                if row.is_overdue(now):
+                    self._end(row, "expired", events.overdue(row.face()))
+                    continue
+                row.turn.attempts += 1
+                return Claim(
+                    job_id=row.id,
+                    fence=row.turn.fence,
+                    attempt=row.turn.attempts,
+                    is_suspect=row.is_suspect,
+                    order=row.order,
+                    deadline=row.deadline,
+                    time_left_s=None if row.deadline is None else row.deadline - now,
+                    accepted_at=row.accepted_at,
+                )
+            return None
 
     def renew(self, claims: Sequence[Claim]) -> dict[str, str]:
         with self._lock:
             return {claim.job_id: why for claim in claims if (why := self._renew(claim))}
 
-    def commit(self, claim: Claim, extraction: Extraction) -> tuple[str, ...]:
+    def commit(self, claim: Claim, extraction: Extraction) -> int:
         with self._lock:
-            if again := self._settled(claim, "commit"):
-                return again.deliveries
+            if self._settled(claim, "commit"):
+                return 0
             row = self._held(claim)
             row.result = extraction
             self._finish(row, "succeeded", None)
-            body = events.completed(claim.job, extraction, at=self._clock())
-            deliveries = self._post(claim.job, claim.fence, body)
-            return row.turn.settle(claim.fence, "commit", Outcome("succeeded", deliveries)).deliveries
+            body = events.completed(claim.job, extraction, at=self._clock()).encode()
+            row.turn.settle(claim.fence, "commit", Outcome("succeeded"))
+            return self._post(claim.job, "extraction.completed", body)
 
     def fail(
         self,
@@ -146,8 +154,11 @@ class MemoryLedger:
             row.reason, row.traceback, row.raw = reason, events.evidence(traceback), events.evidence(raw)
             row.is_suspect = row.is_suspect or verdict == "suspect"
             if verdict == "dead" or row.turn.attempts >= self._limits.max_tries:
-                return row.turn.settle(claim.fence, "fail", self._end(row, "dead", reason))
-            row.turn.delay(self._clock() + retry_delay_s)
+                return self._end(row, "dead", reason)
+            if retry_delay_s > 0:
+                row.turn.delay(self._clock() + retry_delay_s)
+            else:
+                self._line_up(row)
             return row.turn.settle(claim.fence, "fail")
 
     def release(self, claim: Claim) -> None:
@@ -156,56 +167,39 @@ class MemoryLedger:
                 return
             row = self._held(claim)
             row.turn.attempts -= 1
-            row.turn.delay(self._clock())
+            self._line_up(row)
             row.turn.settle(claim.fence, "release")
 
-    def sweep(self, limit: int = 100) -> Swept:
+    def sweep(self, *, waiting: int = 0, waiting_deliveries: int = 0, limit: int = 100) -> Swept:
         with self._lock:
             now = self._clock()
             if now < self._swept_at + self._limits.sweep_s:
                 return Swept()
+            if now - self._swept_at > self._limits.lease_s and self._swept_at > 0:
+                self._prolong(now)
             self._swept_at = now
             self._forget()
             overdue = [*islice((row for row in self._jobs.values() if row.is_overdue(now)), limit)]
-            bells = [bell for row in overdue for bell in self._take_and_end(row, "expired", events.overdue(row.face()))]
+            for row in overdue:
+                self._take_and_end(row, "expired", events.overdue(row.face()))
             stale = [*islice((row for row in self._jobs.values() if self._is_stale(row.turn, now)), limit)]
             spent = [row for row in stale if row.turn.attempts >= self._limits.max_tries]
-            bells += [bell for row in spent for bell in self._take_and_end(row, "dead", events.vanished(row.face()))]
+            for row in spent:
+                self._take_and_end(row, "dead", events.vanished(row.face()))
             for row in stale:
-                row.is_suspect = True
-            rung = self._ring_jobs(now, limit)
-            bells += [*rung, *self._ring_deliveries(now, limit - len(rung))]
+                if not row.has_ended:
+                    row.is_suspect = True
+                    self._line_up(row)
+            for row in [*islice((row for row in self._jobs.values() if row.turn.is_delay_over(now)), limit)]:
+                self._line_up(row)
+            lost = max(0, min(sum(self._lines.lengths().values()), limit) - waiting)
+            rings = self.outbox.sweep(now, waiting=waiting_deliveries, limit=limit)
             return Swept(
-                doorbells=tuple(bells),
+                doorbells=(*[JOB_BELL] * lost, *[DELIVERY_BELL] * rings),
                 expired=tuple(row.id for row in overdue),
                 buried=tuple(row.id for row in spent),
                 taken_back=len(stale) - len(spent),
             )
-
-    def claim_delivery(self, delivery_id: str, worker: str) -> DeliveryClaim | None:
-        with self._lock:
-            now, row = self._clock(), self._outbox.get(delivery_id)
-            if row is None or not row.turn.is_claimable(now):
-                return None
-            row.turn.take(now + self._limits.lease_s)
-            row.turn.attempts += 1
-            return DeliveryClaim(row.id, row.job_id, row.endpoint, row.body, row.turn.attempts, row.turn.fence)
-
-    def delivered(self, claim: DeliveryClaim) -> None:
-        with self._lock:
-            if row := self._held_delivery(claim, "delivered"):
-                row.turn.place, row.body, row.ended_at = "over", b"", self._clock()
-
-    def retry_delivery(self, claim: DeliveryClaim, reason: str, *, delay_s: float, final: bool) -> None:
-        with self._lock:
-            row = self._held_delivery(claim, "failed" if final else "retry")
-            if row is None:
-                return
-            row.reason = reason
-            if final:
-                row.turn.place, row.ended_at = "over", self._clock()
-            else:
-                row.turn.delay(self._clock() + delay_s)
 
     def dead_letters(self, limit: int = 100) -> list[Job]:
         with self._lock:
@@ -222,8 +216,8 @@ class MemoryLedger:
         with self._lock:
             row = self._dead(job_id)
             row.order = row.order.model_copy(update={"priority": "replay"})
-            row.state, row.ended_at, row.deadline, row.turn.attempts = "", None, None, 0
-            row.turn.ring(self._clock())
+            row.state, row.ended_at, row.deadline, row.start, row.turn.attempts = "", None, None, None, 0
+            self._line_up(row)
             return row.face()
 
     def drop(self, job_id: str) -> None:
@@ -238,11 +232,11 @@ class MemoryLedger:
             backlog = [row for row in self._jobs.values() if not row.has_ended]
             return Counts(
                 is_closed=self._is_closed,
-                queued=places["queued"],
+                waiting=self._lines.lengths(),
                 delayed=places["delayed"],
                 running=places["running"],
                 dead=sum(row.is_dead_letter for row in self._jobs.values()),
-                deliveries=sum(row.ended_at is None for row in self._outbox.values()),
+                deliveries=self.outbox.depth(),
                 backlog_bytes=sum(row.size for row in backlog),
                 oldest_age_s=max((self._clock() - row.accepted_at for row in backlog), default=0.0),
                 ended=dict(self._ended),
@@ -273,15 +267,6 @@ class MemoryLedger:
         is_again = row is not None and not row.turn.is_held(claim.fence) and row.turn.settled == (claim.fence, verb)
         return row.turn.settled_as if row and is_again else None
 
-    def _held_delivery(self, claim: DeliveryClaim, verb: str) -> DeliveryRow | None:
-        row = self._outbox.get(claim.id)
-        if row is not None and row.turn.is_held(claim.fence):
-            row.turn.settle(claim.fence, verb)
-            return row
-        if row is not None and row.turn.settled == (claim.fence, verb):
-            return None
-        raise refusals.lost(claim.id, row.turn.place if row else "unknown")
-
     def _renew(self, claim: Claim) -> str | None:
         now = self._clock()
         try:
@@ -294,51 +279,62 @@ class MemoryLedger:
         row.turn.lease_ends = now + self._limits.lease_s
         return None
 
+    def _line_up(self, row: JobRow) -> None:
+        row.turn.ring()
+        self._lines.add(row)
+
+    def _refuse_over_limit(self, order: Order, size: int, now: float) -> None:
+        backlog = [row for row in self._jobs.values() if not row.has_ended]
+        for name in order.endpoints:
+            if not self.outbox.is_known(name):
+                raise refusals.no_endpoint(name)
+        size_bytes = sum(row.size for row in backlog)
+        deliveries = max(map(self.outbox.waiting, order.endpoints), default=0)
+        reached = {
+            "max_jobs": len(backlog) >= self._limits.max_jobs,
+            "max_bytes": size_bytes + size > self._limits.max_bytes,
+            "max_deliveries": deliveries >= self._limits.max_deliveries,
+        }
+        if limit := next((name for name, is_reached in reached.items() if is_reached), None):
+            age_s = max((now - row.accepted_at for row in backlog), default=0.0)
+            raise refusals.backlog(
+                limit, jobs=len(backlog), size_bytes=size_bytes, deliveries=deliveries, oldest_age_s=age_s
+            )
+
     def _finish(self, row: JobRow, state: State, reason: str | None) -> None:
+        self._lines.remove(row)
         row.state, row.reason, row.ended_at, row.turn.place = state, reason, self._clock(), "over"
         self._ended[state] += 1
 
     def _end(self, row: JobRow, state: State, reason: str) -> Outcome:
         job = row.face()
-        body = events.failed(job, state, reason, at=self._clock())
+        body = events.failed(job, state, reason, at=self._clock()).encode()
         self._finish(row, state, reason)
-        return Outcome(state, self._post(job, row.turn.fence, body))
+        row.turn.settle(row.turn.fence, "fail", Outcome(state))
+        return Outcome(state, self._post(job, "extraction.failed", body))
 
-    def _take_and_end(self, row: JobRow, state: State, reason: str) -> list[Bell]:
+    def _take_and_end(self, row: JobRow, state: State, reason: str) -> None:
         # A new fence, so that the worker that may still run it has lost it.
+        self._lines.remove(row)
         row.turn.take(self._clock())
-        return [delivery_bell(each) for each in self._end(row, state, reason).deliveries]
+        self._end(row, state, reason)
 
-    def _post(self, job: Job, fence: int, body: bytes) -> tuple[str, ...]:
-        deliveries = keys.deliveries(job, fence=fence)
-        for delivery_id, endpoint in deliveries.items():
-            self._outbox[delivery_id] = DeliveryRow(delivery_id, job.id, endpoint, body, Turn(self._clock()))
-        return tuple(deliveries)
+    def _post(self, job: Job, event: EventType, body: bytes) -> int:
+        deliveries = keys.deliveries(job).items()
+        return self.outbox.post(deliveries, job_id=job.id, schema_ref=job.schema_ref, event=event, body=body)
+
+    def _prolong(self, now: float) -> None:
+        # Nobody swept for so long, so perhaps nobody could renew either.
+        for turn in [row.turn for row in self._jobs.values()] + self.outbox.turns():
+            if self._is_stale(turn, now):
+                turn.lease_ends = now + self._limits.lease_s / 2
 
     def _is_stale(self, turn: Turn, now: float) -> bool:
         return turn.place == "running" and turn.lease_ends <= now
-
-    def _ring_jobs(self, now: float, limit: int) -> list[Bell]:
-        due = self._due([(row.turn, row.id) for row in self._jobs.values()], now, limit)
-        return [job_bell(each, self._jobs[each].order.priority) for each in due]
-
-    def _ring_deliveries(self, now: float, limit: int) -> list[Bell]:
-        return [delivery_bell(each) for each in self._due([(r.turn, r.id) for r in self._outbox.values()], now, limit)]
-
-    def _due(self, turns: list[tuple[Turn, str]], now: float, limit: int) -> list[str]:
-        queued = sum(turn.place == "queued" for turn, _ in turns)
-        patience_s = self._limits.ring_after_s * (1 + queued / 1000)
-        due = [each for each in turns if self._is_stale(each[0], now) or each[0].is_due(now, patience_s=patience_s)]
-        due = sorted(due, key=lambda each: each[0].rung_at)[:limit]
-        for turn, _ in due:
-            turn.ring(now)
-        return [row_id for _, row_id in due]
 
     def _forget(self) -> None:
         now, kept_s = self._clock(), self._limits.retention_s
         for row in [*self._jobs.values()]:
             if row.ended_at is not None and row.ended_at + kept_s + RETENTION_MARGIN_S <= now:
                 del self._jobs[row.id], self._ids[row.key]
-        for each in [*self._outbox.values()]:
-            if each.ended_at is not None and each.ended_at + kept_s <= now:
-                del self._outbox[each.id]
+        self.outbox.forget(now)

@@ -1,4 +1,4 @@
-"""What the twin in memory keeps: a job, a delivery, and the turn that both wait for and hold."""
+"""What the twin in memory keeps of a job, and the turn that jobs and deliveries wait for and hold."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,9 +12,8 @@ QUEUED = Outcome("queued")
 
 @dataclass(slots=True)
 class Turn:
-    """A row's place: queued since its doorbell was `rung_at`, delayed until `due_at`, running, or over."""
+    """A row's place: queued, delayed until `due_at`, running, or over."""
 
-    rung_at: float
     place: Literal["queued", "delayed", "running", "over"] = "queued"
     due_at: float = 0.0
     lease_ends: float = 0.0
@@ -23,8 +22,8 @@ class Turn:
     settled_as: Outcome = QUEUED
     attempts: int = 0
 
-    def ring(self, now: float) -> None:
-        self.place, self.rung_at = "queued", now
+    def ring(self) -> None:
+        self.place = "queued"
 
     def delay(self, until: float) -> None:
         self.place, self.due_at = "delayed", until
@@ -33,8 +32,8 @@ class Turn:
         self.place, self.lease_ends = "running", lease_ends
         self.fence += 1
 
-    def is_claimable(self, now: float) -> bool:
-        return self.place == "queued" or (self.place == "delayed" and self.due_at <= now)
+    def is_delay_over(self, now: float) -> bool:
+        return self.place == "delayed" and self.due_at <= now
 
     def is_held(self, fence: int) -> bool:
         return self.place == "running" and self.fence == fence
@@ -42,12 +41,6 @@ class Turn:
     def settle(self, fence: int, verb: str, outcome: Outcome = QUEUED) -> Outcome:
         self.settled, self.settled_as = (fence, verb), outcome
         return outcome
-
-    def is_due(self, now: float, *, patience_s: float) -> bool:
-        """Whether a sweep should ring for it."""
-        if self.place == "queued":
-            return self.rung_at <= now - patience_s
-        return self.place == "delayed" and self.due_at <= now
 
 
 @dataclass(slots=True)
@@ -59,8 +52,11 @@ class JobRow:
     key: str
     fingerprint: str
     size: int
+    cost: int
     accepted_at: float
     turn: Turn
+    start: float | None = None
+    """Its turn in the line of its class."""
     state: str = ""
     deadline: float | None = None
     ended_at: float | None = None
@@ -88,27 +84,16 @@ class JobRow:
                 "id": self.id,
                 "state": self.state or ("running" if self.turn.place == "running" else "queued"),
                 "document_id": self.order.document.id,
+                "document_version": self.order.document.version,
                 "schema_ref": self.order.schema_ref,
                 "priority": self.order.priority,
                 "tenant": self.order.tenant,
                 "endpoints": self.order.endpoints,
                 "attempts": self.turn.attempts,
+                "fence": self.turn.fence,
                 "accepted_at": self.accepted_at,
                 "ended_at": self.ended_at,
                 "deadline": self.deadline,
                 "reason": self.reason,
             }
         )
-
-
-@dataclass(slots=True)
-class DeliveryRow:
-    """A row of the outbox."""
-
-    id: str
-    job_id: str
-    endpoint: str
-    body: bytes
-    turn: Turn
-    reason: str = ""
-    ended_at: float | None = None

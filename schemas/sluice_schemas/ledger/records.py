@@ -15,16 +15,26 @@ Verdict = Literal["retry", "suspect", "dead"]
 class Limits:
     """What the ledger holds itself to. `max_jobs` and `max_bytes` bound the backlog: jobs that have not ended.
 
-    A queued job's doorbell counts as lost after `ring_after_s`, and later in a long backlog: plus as much again for
-    each 1,000 queued. Results live `retention_s` after the end; rows and idempotency keys an hour longer.
+    While `max_deliveries` wait for an endpoint, jobs that name it are refused. Classes of priority share by their
+    weights what is worked on. Results live `retention_s` after the end; rows and idempotency keys an hour longer.
+
+    After `breaker_failures` posts in a row that failed, an endpoint is left alone for `breaker_s`, after each further
+    one for twice as long, up to `breaker_most_s`; after `disable_after_s` without a success it is disabled.
     """
 
     max_jobs: int = 100_000
     max_bytes: int = 1024**3
+    max_deliveries: int = 100_000
     max_tries: int = 3
+    weight_interactive: float = 16.0
+    weight_bulk: float = 4.0
+    weight_replay: float = 1.0
     lease_s: float = 30.0
     retention_s: float = 7 * 86_400.0
-    ring_after_s: float = 30.0
+    breaker_failures: int = 5
+    breaker_s: float = 30.0
+    breaker_most_s: float = 1800.0
+    disable_after_s: float = 5 * 86_400.0
     sweep_s: float = 2.0
 
 
@@ -41,6 +51,8 @@ class Claim:
     is_suspect: bool
     order: Order
     deadline: float | None = None
+    time_left_s: float | None = None
+    """Until the deadline, when the claim was made: no clock but the ledger's decides about it."""
     accepted_at: float = 0.0
 
     @property
@@ -51,34 +63,24 @@ class Claim:
             id=self.job_id,
             state="running",
             document_id=order.document.id,
+            document_version=order.document.version,
             schema_ref=order.schema_ref,
             priority=order.priority,
             tenant=order.tenant,
             endpoints=order.endpoints,
             attempts=self.attempt,
+            fence=self.fence,
             accepted_at=self.accepted_at,
             deadline=self.deadline,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryClaim:
-    """The right to post one event to one endpoint. `id` is the `webhook-id`, the same over all attempts."""
-
-    id: str
-    job_id: str
-    endpoint: str
-    body: bytes
-    attempt: int
-    fence: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """Where a failed attempt left its job, and the deliveries this put in the outbox."""
+    """Where a failed attempt left its job, and how many deliveries in the outbox to ring for."""
 
     state: State
-    deliveries: tuple[str, ...] = ()
+    rings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Counts:
 
     is_closed: bool = False
     """Whether the intake is closed."""
-    queued: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Jobs in the line of each class of priority."""
     delayed: int = 0
     running: int = 0
     dead: int = 0
@@ -114,3 +117,8 @@ class Counts:
     backlog_bytes: int = 0
     oldest_age_s: float = 0.0
     ended: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def queued(self) -> int:
+        """Jobs that a worker may have at once."""
+        return sum(self.waiting.values())

@@ -13,14 +13,17 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 from redis.retry import Retry
 
-from sluice_schemas.errors import Full, Misconfigured, Unavailable
+from sluice_schemas.errors import BadInput, Full, Misconfigured, Unavailable
 from sluice_schemas.job import Job
 from sluice_schemas.ledger.keys import PREFIX
 from sluice_schemas.ledger.records import Limits
+from sluice_schemas.redis_access import checked, refusal
 
 JOB_SCRIPTS = ("accept", "cancel", "claim", "commit", "drop", "fail", "release", "renew", "replay", "sweep")
-DELIVERY_SCRIPTS = ("claim_delivery", "settle_delivery")
+DELIVERY_SCRIPTS = ("claim_deliveries", "remove_endpoint", "replay_delivery", "settle_deliveries")
 MAX_PAUSE_S = 0.5
+MAX_CONNECTIONS = 10_000
+"""What Redis itself takes from all clients together. redis-py stops at 100, and a worker may have 512 threads."""
 
 Answer = TypeVar("Answer")
 
@@ -30,22 +33,15 @@ def connect(url: str, *, timeout_s: float = 5.0) -> Redis:
 
     It does not retry by itself: `Scripts` does, with a bound in seconds.
     """
-    if not url.startswith(("redis://", "rediss://")):
-        raise Misconfigured(
-            "The Redis URL must start with redis:// or rediss://. Neither a Unix socket nor Redis Cluster can serve "
-            "both the ledger and Celery's queues."
-        )
-    try:
-        return Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            socket_keepalive=True,
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as exc:
-        raise Misconfigured(f"The Redis URL cannot be read: {exc}. It looks like redis://host:6379/0.") from exc
+    return Redis.from_url(
+        checked(url),
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=MAX_CONNECTIONS,
+    )
 
 
 class Scripts:
@@ -89,6 +85,8 @@ class Scripts:
                 with _translated():
                     return question()
             except (ConnectionError, TimeoutError) as exc:
+                if refused := refusal(exc):
+                    raise refused from exc
                 if time.monotonic() + pause_s > ends:
                     raise Unavailable(
                         f"Redis did not answer within {self._retry_s:g} s ({type(exc).__name__}). "
@@ -122,28 +120,36 @@ def _translated() -> Iterator[None]:
 def _source(name: str) -> str:
     defaults = ", ".join(f"{limit}={value!r}" for limit, value in asdict(Limits()).items())
     lua = files("sluice_schemas.ledger") / "lua"
-    parts = (lua / "rows.lua").read_text(), (lua / f"{name}.lua").read_text()
+    parts = [(lua / f"{part}.lua").read_text() for part in ("rows", "deliveries", name)]
     return f"local LIMITS = {{{defaults}}}\n" + "\n".join(parts)
 
 
 def fields_of(answer: Sequence[bytes] | dict[bytes, bytes]) -> dict[str, bytes]:
     """A hash as Redis answers it: a list of names and values from a script, a dict from HGETALL."""
     pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
-    return {name.decode(): value for name, value in pairs}
+    return {name.decode(errors="replace"): value for name, value in pairs}
 
 
 def job_of(job_id: str, fields: dict[str, bytes]) -> Job:
-    """The public face of a job's row."""
-    times = {name: float(fields[name]) for name in ("ended_at", "deadline") if name in fields}
-    texts = {name: fields[name].decode() for name in ("state", "document_id", "schema_ref", "priority", "tenant")}
-    return Job.model_validate(
-        {
-            "id": job_id,
-            **texts,
-            **times,
-            "endpoints": orjson.loads(fields["endpoints"]),
-            "attempts": int(fields["attempts"]),
-            "accepted_at": float(fields["accepted_at"]),
-            "reason": fields.get("reason", b"").decode() or None,
-        }
-    )
+    """The public face of a job's row. Raises `BadInput` for a row that is none."""
+    try:
+        times = {name: float(fields[name]) for name in ("ended_at", "deadline") if name in fields}
+        texts = {name: fields[name].decode() for name in ("state", "document_id", "schema_ref", "priority", "tenant")}
+        return Job.model_validate(
+            {
+                "id": job_id,
+                **texts,
+                **times,
+                "endpoints": orjson.loads(fields["endpoints"]),
+                "document_version": int(fields["document_version"]),
+                "attempts": int(fields["attempts"]),
+                "fence": int(fields.get("fence", 0)),
+                "accepted_at": float(fields["accepted_at"]),
+                "reason": fields.get("reason", b"").decode() or None,
+            }
+        )
+    except (KeyError, ValueError) as exc:  # what pydantic, orjson and decode raise are ValueErrors
+        raise BadInput(
+            f"The row of job {job_id} cannot be read ({type(exc).__name__}). Redis or its file was damaged or written "
+            "by others; drop the job, and submit its document again."
+        ) from exc

@@ -1,7 +1,7 @@
 -- Ends a job with its one result and puts its deliveries in the outbox, all or nothing, for the holder of the fence
 -- alone.
 -- ARGV: id, fence, result, body of the event, then delivery id, endpoint for each delivery.
--- Answer: {'succeeded'} | {'again', state} | {'lost', state}
+-- Answer: {'succeeded', how many deliveries to ring for} | {'again', state} | {'lost', state}
 local id, fence, result, body = unpack(ARGV, 1, 4)
 local row = read('job', id)
 local refused = refusal(row, fence, 'commit')
@@ -10,5 +10,4 @@ drain()
 settle('job', id, fence, 'commit', 'succeeded')
 local result_ms = finish(id, row, 'succeeded', '')
 redis.call('SET', P .. 'result:' .. id, result, 'PX', result_ms)
-post(id, body, 5)
-return {'succeeded'}
+return {'succeeded', post(id, row.schema_ref, 'extraction.completed', body, 5)}

@@ -1,4 +1,4 @@
--- Gives a claim back unused: the job is due at once and the try does not count.
+-- Gives a claim back unused: the job keeps its turn, and the try does not count.
 -- ARGV: id, fence. Answer: {'queued'} | {'again', state} | {'lost', state}
 local id, fence = ARGV[1], ARGV[2]
 local row = read('job', id)
@@ -7,5 +7,5 @@ if refused then return refused end
 drain()
 settle('job', id, fence, 'release', 'queued')
 redis.call('HINCRBY', P .. 'job:' .. id, 'attempts', -1)
-delay('job', id, 0)
+line_up(id)
 return {'queued'}

@@ -1,8 +1,7 @@
 -- What every script shares; the loader puts it in front of each. A row is a job or a delivery: a hash with a state, a
--- fence
--- and a lease, in exactly one of the sorted sets queued (score: when its doorbell was last rung), delayed (score:
--- when it is
--- due) and running (score: when its lease ends) while it has not ended.
+-- fence and a lease. While it has not ended it stands in exactly one sorted set: delayed (score: when it is due), running
+-- (score: when its lease ends), or, waiting for a worker, a job in its class's line (score: its turn) and a delivery in
+-- its endpoint's (score: when it was made).
 -- KEYS[1] is the one hash-tagged prefix. LIMITS holds the defaults; a field in the hash `limits` overrides its default.
 local P = KEYS[1]
 local clock = redis.call('TIME')
@@ -27,14 +26,50 @@ local function write(kind, id, ...) redis.call('HSET', P .. kind .. ':' .. id, .
 -- one.
 local function drain() redis.call('DEL', P .. 'nothing') end
 
+local CLASSES = {'interactive', 'bulk', 'replay'}
+
 local function leave(kind, id)
-  for _, set in ipairs({'queued:', 'delayed:', 'running:'}) do redis.call('ZREM', P .. set .. kind, id) end
+  for _, set in ipairs({'delayed:', 'running:'}) do redis.call('ZREM', P .. set .. kind, id) end
+  if kind == 'delivery' then
+    local name = redis.call('HGET', P .. 'delivery:' .. id, 'endpoint') or ''
+    redis.call('ZREM', P .. 'line:delivery:' .. name, id)
+    if redis.call('EXISTS', P .. 'line:delivery:' .. name) == 0 then redis.call('ZREM', P .. 'lines:delivery', name) end
+    return
+  end
+  for _, class in ipairs(CLASSES) do redis.call('ZREM', P .. 'line:' .. class, id) end
 end
 
-local function enqueue(kind, id)
-  leave(kind, id)
-  write(kind, id, 'state', 'queued')
-  redis.call('ZADD', P .. 'queued:' .. kind, NOW, id)
+local function number(hash, field) return tonumber(redis.call('HGET', P .. hash, field) or 0) end
+
+-- A job's turn among those of its class, by start-time fair queueing (Goyal, Vin, Cheng 1996): tenants get equal shares
+-- of the bytes that are worked on, however many documents each has waiting. `reached` holds the turn to which a class
+-- has come, `served:CLASS` the turn at which each tenant's last job ends. A job that comes back keeps its turn.
+local function turn(id, row)
+  if row.turn then return row.turn end
+  local start = math.max(number('reached', row.priority), number('served:' .. row.priority, row.tenant))
+  redis.call('HSET', P .. 'served:' .. row.priority, row.tenant, start + row.cost)
+  write('job', id, 'turn', start)
+  return start
+end
+
+local function line_up(id)
+  local row = read('job', id)
+  local line = P .. 'line:' .. row.priority
+  leave('job', id)
+  write('job', id, 'state', 'queued')
+  -- A class that was empty has no claim on the time in which it asked for nothing.
+  if redis.call('EXISTS', line) == 0 then
+    redis.call('HSET', P .. 'spent', row.priority, math.max(number('spent', row.priority), number('spent', 'last')))
+  end
+  redis.call('ZADD', line, turn(id, row), id)
+end
+
+local function enqueue_delivery(id)
+  leave('delivery', id)
+  write('delivery', id, 'state', 'queued')
+  local row = redis.call('HMGET', P .. 'delivery:' .. id, 'endpoint', 'created_at')
+  redis.call('ZADD', P .. 'line:delivery:' .. (row[1] or ''), row[2] or NOW, id)
+  redis.call('ZADD', P .. 'lines:delivery', 'NX', NOW, row[1] or '')
 end
 
 local function delay(kind, id, delay_s)
@@ -49,12 +84,6 @@ local function take(kind, id, holder)
   write(kind, id, 'state', 'running', 'holder', holder)
   redis.call('ZADD', P .. 'running:' .. kind, NOW + limit('lease_s'), id)
   return redis.call('HINCRBY', P .. kind .. ':' .. id, 'fence', 1)
-end
-
-local function is_claimable(kind, id, row)
-  if not row or row.state ~= 'queued' then return false end
-  local due = redis.call('ZSCORE', P .. 'delayed:' .. kind, id)
-  return not due or tonumber(due) <= NOW
 end
 
 -- nil when the caller holds the row. Else what it gets: {'again', state} when it has settled the row with this very fence
@@ -90,12 +119,4 @@ local function finish(id, row, state, reason)
   redis.call('PEXPIRE', P .. 'job:' .. id, keep_ms)
   redis.call('PEXPIRE', P .. 'key:' .. row.key, keep_ms)
   return result_ms
-end
-
--- One outbox row for each (delivery id, endpoint) in ARGV from `first` on, all with the same body.
-local function post(job_id, body, first)
-  for i = first, #ARGV, 2 do
-    write('delivery', ARGV[i], 'job_id', job_id, 'endpoint', ARGV[i + 1], 'body', body, 'attempts', 0, 'created_at', NOW)
-    enqueue('delivery', ARGV[i])
-  end
 end
