@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# -P: or the folder in which it is started could bring modules of its own.
+SLUICE = (sys.executable, "-P", "-m", "sluice_producer")
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -15,9 +17,10 @@ def client(*arguments: str, is_quiet: bool = False) -> int:
     Ctrl-C at a terminal reaches this process alone, which then ends the client: hit while it still imports, the client
     would print a traceback. Call it from the main thread.
     """
-    command = [sys.executable, "-m", "sluice_producer", *arguments]
     with _held_back() as came:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL if is_quiet else None, process_group=0)
+        process = subprocess.Popen(
+            [*SLUICE, *arguments], stdout=subprocess.DEVNULL if is_quiet else None, process_group=0
+        )
     try:
         for number in came:
             signal.raise_signal(number)

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from sluice_schemas.document import Document, Language
 from sluice_schemas.extraction import Argument, EventMention, Extraction, Mention, Problem, Relation, Span, Usage
 from sluice_schemas.schema import ExtractionSchema, Type
 from sluice_worker.engine.request import Completion, ModelCard
 from sluice_worker.overlap import flat
+from sluice_worker.passages import passages
 from sluice_worker.plan import Question, level_of
 from sluice_worker.protocol.chunk import Chunk
 from sluice_worker.protocol.confidence import confidences
@@ -65,6 +67,7 @@ def merge(document: Document, schema: ExtractionSchema, answers: Sequence[Answer
     return Extraction(
         job_id="",
         document_id=document.id,
+        document_version=document.version,
         schema_ref=schema.ref,
         task=schema.task,
         language=language_of(document.text) if document.language == "auto" else document.language,
@@ -73,6 +76,7 @@ def merge(document: Document, schema: ExtractionSchema, answers: Sequence[Answer
         entities=tuple(entities),
         relations=tuple(facts.relations.values()),
         events=tuple(facts.events.values()),
+        passages=passages(document.text, facts.spans()),
         problems=tuple(facts.problems),
         usage=Usage(
             requests=len(answers),
@@ -114,9 +118,15 @@ def _reading(schema: ExtractionSchema, answers: Sequence[Answer]) -> Reading:
 
 
 def _problem(kind: str, chunk: Chunk, detail: str, raw: str | None = None) -> Problem:
+    span = Span(start=chunk.start, end=chunk.end)
     return Problem.model_validate(
-        {"kind": kind, "detail": detail, "chunk": Span(start=chunk.start, end=chunk.end), "raw": raw}
+        {"kind": kind, "detail": _storable(detail), "chunk": span, "raw": None if raw is None else _storable(raw)}
     )
+
+
+def _storable(text: str) -> str:
+    """With the escapes of halves of surrogate pairs, which a model may write and no message can carry."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _faults(parsed: Parsed, completion: Completion, chunk: Chunk) -> Iterator[Problem]:
@@ -126,8 +136,9 @@ def _faults(parsed: Parsed, completion: Completion, chunk: Chunk) -> Iterator[Pr
         yield _problem("unparsed", chunk, "The answer is not JSON and could not be repaired.", completion.text)
     if parsed.how == "repaired":
         yield _problem("repaired", chunk, "The answer was not valid JSON; it was repaired.", completion.text)
-    for part in parsed.skipped:
-        yield _problem("skipped", chunk, f"A part of the answer could not be used: {part}.", completion.text)
+    if parsed.skipped:
+        parts = "; ".join(parsed.skipped)
+        yield _problem("skipped", chunk, f"Parts of the answer could not be used: {parts}.", completion.text)
 
 
 def _sure(records: Iterable[Record], completion: Completion) -> dict[Record, tuple[float | None, ...]]:
@@ -189,11 +200,18 @@ class Facts:
         place = Placer(reading)
         for record in reading.records:
             if label_of(record) not in self._types:
-                detail = f"The model answered under {label_of(record)!r}, which was not asked: {values_of(record)}."
+                detail = f"The model answered under {label_of(record)!r:.80}, which was not asked: {values_of(record)}."
                 self.problems.append(_problem("unknown_label", reading.chunk, detail))
                 continue
             self._add(record, place)
         self.problems += place.problems()
+
+    def spans(self) -> Iterator[Span]:
+        """Where all its values stand."""
+        relations = (end for each in self.relations.values() for end in (each.head, each.tail))
+        events = (value for each in self.events.values() for _, value in each.named_values())
+        mentions = chain(self.entities.values(), relations, events)
+        return (each.span for each in mentions if each.span)
 
     def flat_entities(self) -> list[Mention]:
         """The entities without overlaps; each that is left out becomes a problem."""
@@ -241,7 +259,7 @@ class Facts:
         self.events.setdefault(key, kept)
 
     def _not_asked(self, what: str, name: str, value: str, chunk: Chunk) -> None:
-        detail = f"{what} {name!r}, which was not asked: {value!r}."
+        detail = f"{what} {name!r:.80}, which was not asked: {value!r}."
         self.problems.append(_problem("unknown_label", chunk, detail))
 
 
@@ -297,12 +315,12 @@ class Placer:
     def node(self, record: NodeRecord, kept: Sequence[tuple[str, str]]) -> tuple[Mention, list[Relation]]:
         """An entity of a knowledge graph, and one relation for each value of the attributes `kept`."""
         head_sure, *sure = self._sure(record)
-        place = self._grounder.place(record.text)
+        place, asked = self._grounder.place(record.text), {*kept}
         head = self._mention(place, record.text, head_sure, record.type)
         relations = [
             Relation(type=name, head=head, tail=self._mention(self._grounder.nearest(value, place), value, each))
             for (value, name), each in zip(record.attributes, sure, strict=True)
-            if (value, name) in kept
+            if (value, name) in asked
         ]
         return head, relations
 

@@ -3,26 +3,20 @@
 import difflib
 import os
 from collections.abc import Iterable, Sequence
-from typing import Literal, Self
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from sluice_schemas.errors import Misconfigured
-from sluice_schemas.job import EndpointName
-from sluice_schemas.wire import Strict, describe
+from sluice_schemas.wire import describe
+from sluice_worker.delivery.schedule import SCHEDULE_S
+from sluice_worker.delivery.signing import SECRET_PREFIX
 
 PREFIX = "SLUICE_"
-SECRET_PREFIX = "SLUICE_SECRET_"
-# Read by the test suite alone; named here so that a misspelt setting is still an error.
-FOREIGN = frozenset({"SLUICE_GOLDEN"})
-
-
-class Endpoint(Strict):
-    """Where webhooks go. The signing secret is SLUICE_SECRET_<NAME>, so that no secret stands among the settings."""
-
-    url: str = Field(pattern=r"^https?://")
-    allow_http: bool = False
+# Read by the test suite and by the knowledge base; named here so that a misspelt setting is still an error.
+FOREIGN = frozenset({"SLUICE_GOLDEN", "SLUICE_KNOWLEDGE_SECRET", "SLUICE_KNOWLEDGE_LINKS"})
 
 
 class Settings(BaseSettings):
@@ -40,7 +34,8 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     # nf4 on Transformers; fp8, int8 and awq on vLLM.
     quantization: Literal["none", "nf4", "fp8", "int8", "awq"] = "none"
-    threads: int = Field(default=16, ge=1, le=512)
+    # Documents in work at once: 64 fill a batch a fifth to a quarter better than 16 (`make bench`, letter g).
+    threads: int = Field(default=64, ge=1, le=512)
     # Prompts and reserved answers at once; unset is what the engine does best with.
     batch_tokens: int | None = Field(default=None, ge=256)
     max_sequences: int = Field(default=256, ge=1)
@@ -50,8 +45,8 @@ class Settings(BaseSettings):
     tensor_parallel: int = Field(default=1, ge=1)
     memory_share: float = Field(default=0.9, gt=0, lt=1)
     cache_bytes: int | None = Field(default=None, ge=1 << 20)
-    # Of the engine `openai`. The key is a secret and not in the repr.
-    server_url: str | None = Field(default=None, pattern=r"^https?://")
+    # Of the engine `openai`. The key is a secret and not in the repr; the URL, which logs show, may hold none.
+    server_url: str | None = Field(default=None, pattern=r"^https?://[^@/?#]+(/[^@?#]*)?$")
     server_model: str | None = None
     server_key: SecretStr | None = None
     server_timeout_s: float = Field(default=120.0, gt=0)
@@ -59,17 +54,33 @@ class Settings(BaseSettings):
     chunk_tokens: int | None = Field(default=None, ge=16)
     overlap_tokens: int = Field(default=32, ge=0)
     answer_tokens: int | None = Field(default=None, ge=16)
-    lease_s: float = Field(default=60.0, gt=0)
+    lease_s: float = Field(default=15.0, gt=0)
     grace_s: float = Field(default=30.0, ge=0)
     sweep_every_s: float = Field(default=2.0, gt=0)
+    # A worker that hears nothing, or whose engine answers nothing, for so long ends itself.
+    deaf_s: float = Field(default=60.0, gt=0)
+    stuck_s: float = Field(default=600.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
     backlog_jobs: int = Field(default=100_000, ge=1)
     backlog_bytes: int = Field(default=1 << 30, ge=1)
+    backlog_deliveries: int = Field(default=100_000, ge=1)
+    # How classes of priority share what is worked on, each against the sum of those in which something waits.
+    interactive_weight: float = Field(default=16.0, gt=0)
+    bulk_weight: float = Field(default=4.0, gt=0)
+    replay_weight: float = Field(default=1.0, gt=0)
     result_ttl_s: int = Field(default=7 * 86_400, ge=60)
-    # Nor these: many services put a token into the path.
-    endpoints: dict[EndpointName, Endpoint] = Field(default={}, repr=False)
+    # A post in all. Addresses that are not public are refused unless they lie in one of the networks (CIDR).
     delivery_timeout_s: float = Field(default=15.0, gt=0)
-    delivery_attempts: int = Field(default=12, ge=1)
+    delivery_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    # The waits after each try that failed; one try more than there are waits.
+    delivery_schedule_s: tuple[Annotated[float, Field(ge=0)], ...] = SCHEDULE_S
+    # An endpoint that fails five times in a row is left alone for so long, then for twice as long, up to half an hour.
+    delivery_breaker_s: float = Field(default=30.0, gt=0)
+    # After so long without a success it is disabled.
+    delivery_disable_s: float = Field(default=5 * 86_400.0, gt=0)
+    # Where receivers reach the gateway, and what signs links to it: together they let large events go as links.
+    link_url: str | None = Field(default=None, pattern=r"^https?://[^@/?#]+(/[^@?#]*)?$")
+    link_secret: SecretStr | None = Field(default=None, min_length=32)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @classmethod
@@ -90,13 +101,6 @@ class Settings(BaseSettings):
     def names(cls) -> list[str]:
         """The environment variables that are read, the secrets of endpoints aside."""
         return [f"{PREFIX}{name.upper()}" for name in cls.model_fields]
-
-    def secret(self, endpoint: str) -> SecretStr:
-        """The signing secret of an endpoint. Raises `Misconfigured` when it is not in the environment."""
-        name = SECRET_PREFIX + endpoint.upper().replace("-", "_")
-        if not (value := os.environ.get(name)):
-            raise Misconfigured(f"Endpoint {endpoint!r} has no signing secret. Set {name} to a 'whsec_' secret.")
-        return SecretStr(value)
 
 
 def _advice(unknown: Iterable[str], known: Sequence[str]) -> str:

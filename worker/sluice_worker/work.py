@@ -7,16 +7,17 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass, field
+from math import inf
 
 import structlog
 
+from sluice_schemas.catalogue import Catalogue
 from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput, EngineDead, Lost, Misconfigured, Retryable, SluiceError
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.ledger import Claim, Verdict, WorkerLedger
-from sluice_schemas.queues import Doorbell, delivery_bell
+from sluice_schemas.queues import DELIVERY_BELL, Doorbell
 from sluice_schemas.schema import ExtractionSchema
-from sluice_worker.catalogue import Catalogue
 from sluice_worker.engine.request import Completion, Engine, Request
 from sluice_worker.harvest import Answer, merge
 from sluice_worker.leases import Leases
@@ -51,18 +52,22 @@ class Work:
     over: threading.Event = field(default_factory=threading.Event)
     solitude: Solitude = field(default_factory=Solitude)
 
-    def run(self, job_id: str) -> None:
-        """Takes the job if it is to be had; a suspect runs alone. Raises `EngineDead` alone: the process must end."""
+    def run(self) -> bool:
+        """Takes the next job, if one waits; whether one did. A suspect runs alone.
+
+        Raises `EngineDead` alone: the process must end.
+        """
         with self.solitude.beside_others():  # before the claim: who waits here keeps no job from other workers
-            claim = self._claim(job_id)
+            claim = self._claim()
             if claim is None:
-                return
+                return False
             if not claim.is_suspect:
                 with self.leases.held(claim) as gone:
                     self._work(claim, gone)
-                return
+                return True
         with self.leases.held(claim) as gone, self.solitude.alone():
             self._work(claim, gone)
+        return True
 
     def _work(self, claim: Claim, gone: threading.Event) -> None:
         if self.over.is_set():  # the engine died while this one waited to begin: it had no part in it
@@ -91,25 +96,25 @@ class Work:
         log.warning("A document was given back unfinished.", action="job.released", job_id=claim.job_id)
         return True
 
-    def _claim(self, job_id: str) -> Claim | None:
+    def _claim(self) -> Claim | None:
         if self.over.is_set():
             return None
         try:
-            return self.ledger.claim(job_id, self.name)
+            return self.ledger.claim(self.name)
         except SluiceError as exc:
-            log.warning("A job could not be claimed.", action="job.unclaimed", job_id=job_id, error=str(exc))
+            log.warning("No job could be claimed.", action="job.unclaimed", error=str(exc))
             return None
 
     def _extract(self, claim: Claim, gone: threading.Event) -> Extraction:
         order = claim.order
         schema = self.catalogue.find(order.schema_ref)
         extraction = extract(
-            order.document, schema, engine=self.engine, limits=self.limits, gone=gone, deadline=claim.deadline
+            order.document, schema, engine=self.engine, limits=self.limits, gone=gone, time_left_s=claim.time_left_s
         )
         return extraction.model_copy(update={"job_id": claim.job_id})
 
     def _commit(self, claim: Claim, extraction: Extraction) -> None:
-        deliveries = self.ledger.commit(claim, extraction)
+        rings = self.ledger.commit(claim, extraction)
         log.info(
             "A document is done.",
             action="job.succeeded",
@@ -119,7 +124,7 @@ class Work:
             total_s=extraction.usage.total_s,
             problems=len(extraction.problems),
         )
-        self._ring(deliveries)
+        self._ring(rings)
 
     def _fail(self, claim: Claim, exc: Exception) -> None:
         """Ends the attempt. Input and settings do not mend themselves: such a job is dead at the first try."""
@@ -147,14 +152,14 @@ class Work:
             state=outcome.state,
             error=type(exc).__name__,
         )
-        self._ring(outcome.deliveries)
+        self._ring(outcome.rings)
 
-    def _ring(self, deliveries: Sequence[str]) -> None:
-        for delivery in deliveries:
-            try:
-                self.doorbell.ring(*delivery_bell(delivery))
-            except Retryable:
-                log.warning("A doorbell was not rung; the sweeper will.", action="doorbell.missed", delivery=delivery)
+    def _ring(self, rings: int) -> None:
+        try:
+            for _ in range(rings):
+                self.doorbell.ring(*DELIVERY_BELL)
+        except Retryable:
+            log.warning("A doorbell was not rung; the sweeper will.", action="doorbell.missed")
 
 
 def extract(
@@ -164,11 +169,11 @@ def extract(
     engine: Engine,
     limits: Limits,
     gone: threading.Event | None = None,
-    deadline: float | None = None,
+    time_left_s: float | None = None,
 ) -> Extraction:
     """A document through the engine, without queue or ledger. `job_id` of the result is empty.
 
-    Raises `BadInput`, `Misconfigured` or `EngineDead`; `Dropped` once `gone` is set or the deadline (Unix s) is over.
+    Raises `BadInput`, `Misconfigured` or `EngineDead`; `Dropped` once `gone` is set or the time is over.
     A request that fails by itself is listed in the result's problems, unless all of them fail.
     """
     started = time.monotonic()
@@ -177,7 +182,7 @@ def extract(
     submitted = time.monotonic()
     futures = engine.submit_all(requests)
     try:
-        _await(futures, gone or threading.Event(), deadline)
+        _await(futures, gone or threading.Event(), until=started + (inf if time_left_s is None else time_left_s))
     finally:
         for future in futures:
             future.cancel()
@@ -201,15 +206,15 @@ def _reason(exc: Exception) -> str:
     return f"The worker failed on this document ({type(exc).__name__}). Its traceback is kept with the dead letter."
 
 
-def _await(futures: Sequence["Future[Completion]"], gone: threading.Event, deadline: float | None) -> None:
-    """Until every future is done, and no longer than anybody waits for it."""
+def _await(futures: Sequence["Future[Completion]"], gone: threading.Event, *, until: float) -> None:
+    """Until every future is done, and no longer than anybody waits for it, which is `until` (monotonic)."""
     left = set(futures)
     while left:
         _, left = wait(left, timeout=LOOK_EVERY_S, return_when=FIRST_EXCEPTION)
         for future in set(futures) - left:
             if isinstance(exc := future.exception(), EngineDead):
                 raise exc
-        if left and (gone.is_set() or (deadline is not None and time.time() >= deadline)):
+        if left and (gone.is_set() or time.monotonic() >= until):
             raise Dropped
 
 

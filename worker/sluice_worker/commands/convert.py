@@ -13,7 +13,8 @@ from sluice_schemas import shelf
 from sluice_schemas.document import Language
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import REF, ExtractionSchema, Task, Type
-from sluice_worker.commands.output import check_target, whole_file
+from sluice_schemas.whole_file import whole_file
+from sluice_worker.commands.output import check_target
 
 BAD_LINES = 1
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from sluice_schemas.errors import NotFound, Unavailable
 from sluice_schemas.ledger import WorkerLedger
-from sluice_schemas.queues import CeleryDoorbell, job_bell
+from sluice_schemas.printable import printable
+from sluice_schemas.queues import JOB_BELL, CeleryDoorbell
 from sluice_worker.commands.ledger import opened
 from sluice_worker.settings import Settings
 
@@ -47,7 +48,7 @@ def list_letters(limit: int) -> None:
     table.add_column("reason", overflow="fold")
     for job in found:
         died = datetime.fromtimestamp(job.ended_at or 0).astimezone().strftime("%m-%d %H:%M")
-        table.add_row(job.id, died, str(job.attempts), job.reason)
+        table.add_row(job.id, died, str(job.attempts), printable(job.reason or ""))
     Console(markup=False, emoji=False, highlight=False).print(table)
 
 
@@ -74,9 +75,9 @@ def replay(context: click.Context, job_ids: tuple[str, ...], is_all: bool) -> No
     with closing(CeleryDoorbell(Settings.read().redis_url)) as doorbell:
 
         def again(ledger: WorkerLedger, job_id: str) -> str:
-            job = ledger.replay(job_id)
+            ledger.replay(job_id)
             try:
-                doorbell.ring(*job_bell(job.id, job.priority))
+                doorbell.ring(*JOB_BELL)
             except Unavailable:
                 return "queued; its doorbell did not ring, the sweeper will"
             return "queued"

@@ -1,15 +1,19 @@
 """`sluice doctor`: every thing that must be right before a worker starts, and what to do about each that is not."""
 
 import importlib.metadata
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 
 import click
 
-from sluice_schemas.errors import Retryable, SluiceError
+from sluice_schemas.endpoint import EndpointStatus
+from sluice_schemas.errors import Misconfigured, Retryable, SluiceError
 from sluice_schemas.ledger import connect
+from sluice_worker.delivery.signing import Secrets
 from sluice_worker.engine import load, model_folder
+from sluice_worker.ledger import RedisOutbox
 from sluice_worker.process.redis_check import Finding, findings
 from sluice_worker.settings import Settings
 
@@ -37,12 +41,14 @@ def doctor() -> None:
 def _look() -> list[Finding]:
     """Everything that depends on the settings."""
     settings = Settings.read()
+    redis = _guarded("redis", lambda: findings(connect(settings.redis_url)))
+    is_reached = all(each.is_ok for each in redis)
     return [
         Finding("settings", True, "valid"),
-        *_guarded("redis", lambda: findings(connect(settings.redis_url))),
+        *redis,
         *_guarded("model", lambda: [_model(settings)]),
         *_guarded("engine", lambda: [_engine(settings)]),
-        *_guarded("endpoints", lambda: [_endpoints(settings)]),
+        *(_guarded("endpoints", lambda: _endpoints(settings)) if is_reached else ()),
     ]
 
 
@@ -84,7 +90,23 @@ def _engine(settings: Settings) -> Finding:
     return Finding("engine", True, f"{engine}, {device}, {number_format(device, settings.dtype)}")
 
 
-def _endpoints(settings: Settings) -> Finding:
-    from sluice_worker.process.deliverer import destinations
+def _endpoints(settings: Settings) -> list[Finding]:
+    """What is registered, and whether it could be served from here."""
+    from sluice_worker.process.deliverer import make_links
 
-    return Finding("endpoints", True, ", ".join(destinations(settings)) or "none")
+    make_links(settings)
+    found = RedisOutbox(connect(settings.redis_url)).endpoints()
+    secrets = Secrets(os.environ)
+    return [_endpoint(each, secrets) for each in found] or [Finding("endpoints", True, "none")]
+
+
+def _endpoint(status: EndpointStatus, secrets: Secrets) -> Finding:
+    name = status.endpoint.name
+    label = f"endpoint {name}"
+    if status.state == "disabled":
+        return Finding(label, False, "disabled", f"{status.reason} Then: sluice endpoints resume {name}")
+    try:
+        secrets.of(name)
+    except Misconfigured as exc:
+        return Finding(label, False, "no secret", str(exc))
+    return Finding(label, True, status.state)

@@ -33,7 +33,7 @@ def jobs(over_s: float) -> None:
         before, started = ledger.counts(), time.monotonic()
         time.sleep(over_s)
         now = ledger.counts()
-    figures = asdict(now) | _rates(before, now, time.monotonic() - started)
+    figures = asdict(now) | {"queued": now.queued} | _rates(before, now, time.monotonic() - started)
     if not sys.stdout.isatty():
         click.echo(orjson.dumps(figures))
         return
@@ -59,7 +59,7 @@ def _told(figures: dict[str, Any]) -> list[tuple[str, str]]:
     ended = figures["ended"]
     return [
         ("intake", "closed" if figures["is_closed"] else "open"),
-        ("queued", f"{figures['queued']:,}"),
+        *((f"queued, {name}", f"{count:,}") for name, count in figures["waiting"].items()),
         ("waiting for their next try", f"{figures['delayed']:,}"),
         ("running", f"{figures['running']:,}"),
         ("dead letters", f"{figures['dead']:,}"),

@@ -8,7 +8,8 @@ import click
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Decoding, Task
-from sluice_worker.commands.output import check_target, whole_file
+from sluice_schemas.whole_file import whole_file
+from sluice_worker.commands.output import check_target
 from sluice_worker.settings import Settings
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sluice_schemas.errors import Misconfigured
+from sluice_schemas.redis_access import masked
 from sluice_worker.process.logs import configure
 from sluice_worker.settings import Settings
 
@@ -24,6 +25,7 @@ Sluice is up; Ctrl-C stops it. In another terminal:
   echo 'Ada Lovelace was born in London.' |
     sluice submit - --format text --schema news/entities-en@1 --wait
 """
+KNOWLEDGE_HELP = "Run a knowledge base too, the endpoint `knowledge`, on PORT (8090, say; 0 takes a free one)."
 READY_FILE = click.option(
     "--ready-file", type=click.Path(path_type=Path), help="Write this file once the process takes work."
 )
@@ -52,7 +54,8 @@ def worker(ready_file: Path | None) -> None:
     """Extract: one engine on one device, set by SLUICE_* variables.
 
     Exit codes: 0 told to stop; 78 a setting is wrong; 81 the engine died; 82 told to stop, and gave back what was not
-    done within SLUICE_GRACE_S; else 1.
+    done within SLUICE_GRACE_S; 83 the engine answered nothing for SLUICE_STUCK_S; 84 no doorbell was heard for
+    SLUICE_DEAF_S; else 1.
     """
     with _fitness():
         settings = Settings.read()
@@ -84,7 +87,8 @@ def deliver(ready_file: Path | None) -> None:
     show_default=True,
     help="Data and logs.",
 )
-def up(redis_url: str | None, folder: Path) -> None:
+@click.option("--knowledge", "knowledge_port", type=click.IntRange(0, 65535), metavar="PORT", help=KNOWLEDGE_HELP)
+def up(redis_url: str | None, folder: Path, knowledge_port: int | None) -> None:
     """Run everything on this machine: Redis, a worker, webhooks. Ctrl-C stops it."""
     configure("INFO")
     from sluice_worker.process import stack
@@ -92,8 +96,12 @@ def up(redis_url: str | None, folder: Path) -> None:
     stack.end_like_interrupt()
     click.echo(f"Data and logs: {folder}\nStarting a worker and the webhook process ...")
     try:
-        with stack.running(folder.resolve(), redis_url=redis_url, environment=os.environ) as running:
-            click.echo(UP.format(url=running.redis_url))
+        with stack.running(
+            folder.resolve(), redis_url=redis_url, environment=os.environ, knowledge_port=knowledge_port
+        ) as running:
+            click.echo(UP.format(url=masked(running.redis_url)))
+            if running.knowledge_url:
+                click.echo(f"The knowledge base, for `submit --endpoint knowledge`, is at {running.knowledge_url}")
             try:
                 _watch(running, folder)
             finally:

@@ -1,123 +1,121 @@
-"""Posts the outbox: one signed webhook a delivery, again and again until the receiver takes it."""
+"""Posts the outbox: signed webhooks, again and again until the receiver takes them."""
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import httpx
 import structlog
-from pydantic import SecretStr
-from standardwebhooks import Webhook
 
-from sluice_schemas.errors import Lost, SluiceError
-from sluice_schemas.ledger import DeliveryClaim, WorkerLedger
-from sluice_worker.ledger.backoff import backoff_s
+from sluice_schemas.endpoint import Endpoint
+from sluice_schemas.errors import BadInput, Misconfigured, SluiceError
+from sluice_schemas.ledger import Consignment, Outbox, Receipt
+from sluice_worker.delivery import signing
+from sluice_worker.delivery.outbound import Forbidden
+from sluice_worker.delivery.parcel import MakeLink, Parcel, pack
+from sluice_worker.delivery.schedule import SCHEDULE_S, delay_s, retry_after_s
 
 log = structlog.get_logger()
 
 GONE = 410
 """The receiver wants no more of it (Standard Webhooks, "Deliverability and reliability")."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """A registered endpoint with its `whsec_` signing secret."""
-
-    url: str
-    secret: SecretStr
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why an attempt did not count as delivered, in a sentence; `is_final` says that trying again is of no use."""
-
-    reason: str
-    is_final: bool = False
+ASKS_TO_WAIT = (429, 503)
+TURN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """Delivers claimed rows. 2xx alone is success; redirects are not followed: a signed body must not wander."""
+    """Delivers what waits. 2xx alone is success; redirects are not followed: a signed body must not wander.
 
-    ledger: WorkerLedger
-    destinations: Mapping[str, Destination]
+    `ring` is called when more could be posted at once. Without `make_link` events go whole, however large.
+    """
+
+    outbox: Outbox
+    secrets: signing.Secrets
     client: httpx.Client
     name: str
-    max_attempts: int
+    schedule_s: tuple[float, ...] = SCHEDULE_S
+    make_link: MakeLink | None = None
+    ring: Callable[[], None] = lambda: None
+    posting: dict[str, Consignment] = field(default_factory=dict)
+    """What is under way, by its holder."""
 
-    def run(self, delivery_id: str) -> None:
-        """One attempt at one delivery; a doorbell for one that is over or not due is dropped."""
+    def release(self) -> None:
+        """Gives back what is under way, for another to post at once under the same id: it may have arrived or not."""
+        for consignment in [*self.posting.values()]:
+            if not self._settle(consignment, Receipt("released", "Its deliverer was told to stop.")):
+                # Redis is gone: asking for each would outlast the supervisor's patience.
+                return
+
+    def run(self) -> None:
+        """What one doorbell asks for: posts until nothing more may be posted, and rings for others to help.
+
+        After a second it rings once more and ends: a thread that never came back could not be told to stop.
+        """
+        ends = time.monotonic() + TURN_S
+        while self.post_next():
+            if time.monotonic() > ends:
+                self.ring()
+                return
+
+    def post_next(self) -> bool:
+        """One post, if one may be made; whether one was."""
         try:
-            claim = self.ledger.claim_delivery(delivery_id, self.name)
+            consignment = self.outbox.claim_deliveries(self.name)
         except SluiceError as exc:
-            log.warning(
-                "A delivery could not be claimed.", action="delivery.unclaimed", delivery=delivery_id, error=str(exc)
-            )
-            return
-        if claim is not None:
-            self._settle(claim, self._post(claim))
-
-    def _settle(self, claim: DeliveryClaim, refused: Refused | None) -> None:
+            log.warning("No delivery could be claimed.", action="delivery.unclaimed", error=str(exc))
+            return False
+        if consignment is None:
+            return False
+        if consignment.has_more:
+            self.ring()
+        self.posting[consignment.holder] = consignment
         try:
-            if refused is None:
-                self.ledger.delivered(claim)
-                log.info("A webhook was delivered.", action="delivery.done", delivery=claim.id, endpoint=claim.endpoint)
-            else:
-                self._later(claim, refused)
-        except Lost:
-            log.warning("A delivery was taken over while it was posted.", action="delivery.lost", delivery=claim.id)
+            self._settle(consignment, self._post(consignment))
+        finally:
+            self.posting.pop(consignment.holder, None)
+        return True
+
+    def _settle(self, consignment: Consignment, receipt: Receipt) -> bool:
+        """Whether the ledger answered; else the leases run out, and all is posted again under the same ids."""
+        told = {"endpoint": consignment.endpoint.name, "deliveries": [each.id for each in consignment.claims]}
+        delays_s = [delay_s(self.schedule_s, each.attempt, random.random()) for each in consignment.claims]
+        try:
+            lost = self.outbox.settle_deliveries(consignment, receipt, delays_s=delays_s)
         except SluiceError as exc:
-            # Its lease runs out; then it is posted again under the same id.
-            log.warning(
-                "What became of a delivery could not be noted.",
-                action="delivery.unnoted",
-                delivery=claim.id,
-                error=str(exc),
-            )
+            log.warning("How a post ended could not be noted.", action="delivery.unnoted", **told, error=str(exc))
+            return False
+        if receipt.result == "delivered":
+            log.info("A webhook was delivered.", action="delivery.done", **told)
+        else:
+            tries = [each.attempt for each in consignment.claims]
+            action = f"delivery.{receipt.result}"
+            log.warning("A webhook was not delivered.", action=action, **told, attempts=tries, reason=receipt.reason)
+        if lost:
+            log.warning("Deliveries were taken over while they were posted.", action="delivery.lost", deliveries=lost)
+        return True
 
-    def _later(self, claim: DeliveryClaim, refused: Refused) -> None:
-        is_final = refused.is_final or claim.attempt >= self.max_attempts
-        delay_s = backoff_s(claim.attempt, random.random())
-        self.ledger.retry_delivery(claim, refused.reason, delay_s=delay_s, final=is_final)
-        log.warning(
-            "A webhook was not taken.",
-            action="delivery.dead" if is_final else "delivery.retry",
-            delivery=claim.id,
-            endpoint=claim.endpoint,
-            attempt=claim.attempt,
-            reason=refused.reason,
-        )
-
-    def _post(self, claim: DeliveryClaim) -> Refused | None:
-        destination = self.destinations.get(claim.endpoint)
-        if destination is None:
-            return Refused(f"No endpoint is registered as {claim.endpoint!r}; add it to SLUICE_ENDPOINTS.")
+    def _post(self, consignment: Consignment) -> Receipt:
         try:
-            with self.client.stream(
-                "POST", destination.url, content=claim.body, headers=_signed(claim, destination)
-            ) as got:
-                status = got.status_code
-        except Exception as exc:  # a URL, a host name or a server may break anything; the attempt must be counted
-            return Refused(f"{type(exc).__name__} while posting.")
-        if 200 <= status < 300:
-            return None
-        return Refused(f"The receiver answered {status}.", is_final=status == GONE)
+            secrets = self.secrets.of(consignment.endpoint.name)
+            parcel = pack(consignment, self.make_link)
+        except (BadInput, Misconfigured) as exc:
+            return Receipt("refused", str(exc))
+        signed = signing.headers(parcel.id, parcel.body, secrets)
+        return send(self.client, consignment.endpoint, parcel, signed)
 
 
-def _signed(claim: DeliveryClaim, destination: Destination) -> dict[str, str]:
-    """The headers of Standard Webhooks; the id stays the same over all attempts."""
-    # Aware UTC only: the library replaces a time zone instead of converting it.
-    now = datetime.now(UTC)
-    signature = Webhook(destination.secret.get_secret_value()).sign(claim.id, now, claim.body.decode())
-    return {
-        "content-type": "application/json",
-        "webhook-id": claim.id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signature,
-    }
-
-
-def make_client(*, timeout_s: float) -> httpx.Client:
-    """A client that follows no redirect and trusts no proxy from the environment."""
-    return httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
+def send(client: httpx.Client, endpoint: Endpoint, parcel: Parcel, headers: dict[str, str]) -> Receipt:
+    """One post, and what came of it."""
+    try:
+        with client.stream("POST", endpoint.url, content=parcel.body, headers=headers) as got:
+            status, retry_after = got.status_code, got.headers.get("retry-after")
+    except Exception as exc:  # a URL, a host name or a server may break anything; the attempt must be counted
+        is_ours = isinstance(exc.__cause__, Forbidden)
+        return Receipt("refused", str(exc) if is_ours else f"{type(exc).__name__} while posting.")
+    if 200 <= status < 300:
+        return Receipt("delivered")
+    wait_s = retry_after_s(retry_after, datetime.now(UTC)) if status in ASKS_TO_WAIT else 0.0
+    return Receipt("gone" if status == GONE else "refused", f"The receiver answered {status}.", wait_s)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import orjson
 
 from sluice_schemas.extraction import Extraction
@@ -23,6 +24,7 @@ class Report:
     documents: int
     seconds: float
     webhooks: int
+    held: Mapping[str, int]
     outside_share: float
     f1: Mapping[str, float]
 
@@ -37,6 +39,7 @@ class Report:
             "seconds": round(self.seconds, 2),
             "documents_per_s": round(self.documents_per_s, 2),
             "webhooks": self.webhooks,
+            "knowledge": self.held,
             "outside_engine_share": round(self.outside_share, 4),
             "strict_f1": self.f1,
         }
@@ -48,12 +51,18 @@ def read(results: Path) -> list[Extraction]:
     return [Extraction.decode(line) for line in results.read_bytes().splitlines()]
 
 
-def make(extractions: Sequence[Extraction], *, seconds: float, webhooks: int) -> Report:
+def held(knowledge_url: str) -> dict[str, int]:
+    """How many documents, entities, facts and events a knowledge base holds."""
+    told = httpx.get(f"{knowledge_url}/health", timeout=30.0, trust_env=False).raise_for_status().json()
+    return {name: told[name] for name in ("documents", "entities", "facts", "events")}
+
+
+def make(extractions: Sequence[Extraction], *, seconds: float, webhooks: int, held: Mapping[str, int]) -> Report:
     """A report on a run that took `seconds` from the first submit to the last result."""
     total_s = sum(each.usage.total_s for each in extractions)
     engine_s = sum(each.usage.engine_s for each in extractions)
     outside = (total_s - engine_s) / total_s if total_s else 0.0
-    return Report(len(extractions), seconds, webhooks, outside, scores(extractions))
+    return Report(len(extractions), seconds, webhooks, held, outside, scores(extractions))
 
 
 def scores(extractions: Iterable[Extraction]) -> dict[str, float]:

@@ -39,12 +39,18 @@ def _fault(raw: bytes, max_rank: int) -> str | None:
         config = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return f"{CONFIG} is not JSON; copy it again"
+    foreign = f"{CONFIG} is not what PEFT writes; copy it again"
+    if not isinstance(config, dict):
+        return foreign
+    rank, modules = config.get("r", 0), config.get("modules_to_save") or []
+    if not isinstance(rank, int) or not isinstance(modules, list):
+        return foreign
     if config.get("peft_type") != "LORA" or config.get("use_dora"):
         return "it is not plain LoRA; train one with `use_dora` off"
-    if config.get("modules_to_save"):
-        return f"it saves whole modules ({', '.join(config['modules_to_save'])}); train it without `modules_to_save`"
-    if config.get("r", 0) > max_rank:
-        return f"its rank is {config['r']}; raise SLUICE_ADAPTER_RANK from {max_rank}"
+    if modules:
+        return f"it saves whole modules ({', '.join(map(str, modules))}); train it without `modules_to_save`"
+    if rank > max_rank:
+        return f"its rank is {rank}; raise SLUICE_ADAPTER_RANK from {max_rank}"
     return None
 
 

@@ -11,14 +11,19 @@ NumberFormat = Literal["bfloat16", "float32"]
 
 def choose(wanted: str, *, count: int = 1) -> str:
     """`cpu` or `cuda`. Raises `Misconfigured` when the process needs GPUs and sees none, or other than `count`."""
-    seen = torch.cuda.device_count()
+    return chosen(wanted, seen=torch.cuda.device_count(), count=count)
+
+
+def chosen(wanted: str, *, seen: int, count: int) -> str:
+    """`choose` for a process that sees so many GPUs."""
     if wanted == "cpu" or (wanted == "auto" and seen == 0):
         return "cpu"
     if seen == 0:
         raise Misconfigured("SLUICE_DEVICE is cuda, but torch sees no GPU. Check the driver, or set it to cpu.")
     if seen != count:
         raise Misconfigured(
-            f"This process sees {seen} GPUs and serves on {count}. Set CUDA_VISIBLE_DEVICES to the indices of its own."
+            f"This process sees {seen} GPUs and serves on {count}: set CUDA_VISIBLE_DEVICES to the indices of its own, "
+            "or SLUICE_TENSOR_PARALLEL to how many one engine shall use."
         )
     return "cuda"
 

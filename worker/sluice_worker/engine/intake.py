@@ -81,7 +81,9 @@ def refused(error: Exception) -> "Future[Completion]":
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(
+        folder, padding_side="left", trust_remote_code=False
+    )
     if tokenizer.eos_token is None:
         raise Misconfigured(f"The tokenizer in {folder} has no end token. Set eos_token in tokenizer_config.json.")
     if tokenizer.pad_token is None:  # LLaMA 2 has none; what it is does not matter, padding is masked

@@ -162,6 +162,8 @@ def _model(folder: Path, dtype: torch.dtype, *, device: str, quantization: Quant
             device_map={"": device},
             quantization_config=nf4 if quantization == "nf4" else None,
             use_safetensors=True,
+            # Left out, Transformers would ask on standard input whether the folder's code may run.
+            trust_remote_code=False,
             attn_implementation="sdpa",
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as exc:  # a shard missing or cut off, wrong shapes

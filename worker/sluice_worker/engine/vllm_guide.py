@@ -46,7 +46,7 @@ class GrammarProcessor(LogitsProcessor):  # type: ignore[misc]
 
     def __init__(self, vllm_config: "VllmConfig", device: torch.device, is_pin_memory: bool) -> None:
         model = vllm_config.model_config
-        tokenizer = AutoTokenizer.from_pretrained(model.tokenizer)
+        tokenizer = AutoTokenizer.from_pretrained(model.tokenizer, trust_remote_code=False)
         vocabulary = model.get_vocab_size()
         self._grammars = Grammars(tokenizer, vocabulary=vocabulary)
         self._masks = Masks(vocabulary=vocabulary)

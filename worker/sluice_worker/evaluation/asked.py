@@ -9,7 +9,7 @@ import orjson
 from sluice_schemas.errors import BadInput
 from sluice_schemas.schema import Task
 
-FIELDS = {"instruction", "schema", "input"}
+TEXTS = ("instruction", "input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,15 @@ def _asked(number: int, line: bytes, task: Task | None) -> Asked:
     record = _object(line, "the line")
     if not isinstance(record.get("instruction"), str):
         raise BadInput("there is no instruction; convert the file with --split test first.")
+    if not isinstance(record.get("source"), str | None):
+        raise BadInput("the source is no string; write a name, or leave it out.")
     named: Task | None = record.get("task") or task
     if named is None:
         raise BadInput(f"the record names no task; add --task, one of {', '.join(get_args(Task))}.")
     if named not in get_args(Task):
         raise BadInput(f"the record names a task that is none of {', '.join(get_args(Task))}.")
     asked = _object(record["instruction"], "the instruction")
-    if not asked.keys() >= FIELDS or not isinstance(asked["input"], str):
+    if not all(isinstance(asked.get(name), str) for name in TEXTS) or "schema" not in asked:
         raise BadInput("the instruction holds no instruction, schema and input text; was the file converted?")
     if not isinstance(asked["schema"], list | dict):
         raise BadInput("the schema of the instruction is neither a list nor an object.")

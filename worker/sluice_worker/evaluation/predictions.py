@@ -184,4 +184,7 @@ def _check_instruction(instruction: str) -> None:
 
 def _group(fields: Mapping[str, Any], sort_by: str) -> str:
     value = fields.get(sort_by)
-    return value if isinstance(value, str) else NO_GROUP if value is None else str(value)
+    try:
+        return value if isinstance(value, str) else NO_GROUP if value is None else str(value)
+    except RecursionError:
+        raise BadInput(f"its `{sort_by}` is nested too deeply; write a name") from None

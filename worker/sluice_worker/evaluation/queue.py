@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sluice_schemas.wire import describe
 from sluice_worker.client import client
 from sluice_worker.evaluation.asked import Asked
 from sluice_worker.evaluation.predict import Answer
+from sluice_worker.evaluation.score import countable
 from sluice_worker.protocol.answer import Annotation, answer
 from sluice_worker.protocol.instruction import TEXTS, dump
 
@@ -67,9 +68,9 @@ def _documents(asked: Iterable[Asked]) -> Iterator[tuple[Asked, ...]]:
     groups = itertools.groupby(asked, key=lambda each: (each.record.get("source"), each.task, each.text, _is_zh(each)))
     for _, group in groups:
         records: list[Asked] = []
-        seen: set[bytes] = set()
+        seen: set[Hashable] = set()
         for each in group:
-            labels = {orjson.dumps(item) for item in each.schema} if isinstance(each.schema, list) else set()
+            labels = {countable(item) for item in each.schema} if isinstance(each.schema, list) else set()
             if labels & seen:
                 yield tuple(records)
                 records, seen = [], set()

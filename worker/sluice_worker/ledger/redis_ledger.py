@@ -1,20 +1,20 @@
-"""The worker's face of the ledger in Redis: claim, settle, sweep, deliver."""
+"""The worker's face of the ledger in Redis: claim, settle, sweep."""
 
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from redis import Redis
 
-from sluice_schemas.errors import Lost
+from sluice_schemas.errors import BadInput, Lost
 from sluice_schemas.extraction import Extraction
-from sluice_schemas.job import Job, Order, State
+from sluice_schemas.job import Job, Order, Priority, State
 from sluice_schemas.ledger import (
     Claim,
     Counts,
     DeadLetter,
-    DeliveryClaim,
     Limits,
     Outcome,
     Scripts,
@@ -24,9 +24,10 @@ from sluice_schemas.ledger import (
     keys,
     refusals,
 )
+from sluice_schemas.ledger.packing import unpack
 from sluice_schemas.ledger.registry import RedisRegistry
 from sluice_schemas.ledger.scripts import fields_of, job_of
-from sluice_schemas.queues import Bell, delivery_bell, job_bell
+from sluice_schemas.queues import DELIVERY_BELL, JOB_BELL
 from sluice_schemas.schema import ExtractionSchema
 
 
@@ -46,24 +47,29 @@ class RedisLedger:
     def open_intake(self) -> None:
         self._scripts.command("DEL", "closed")
 
-    def claim(self, job_id: str, worker: str) -> Claim | None:
-        verdict, *rest = self._scripts.call("claim", job_id, _holder(worker))
-        if verdict == b"claimed":
-            return _claim_of(job_id, fields_of(rest[0]), Order.decode(rest[1]))
-        if verdict == b"overdue":
-            self._expire(job_id, fields_of(rest[0]))
-        return None
+    def claim(self, worker: str) -> Claim | None:
+        while True:
+            verdict, *rest = self._scripts.call("claim", holder(worker))
+            if verdict == b"none":
+                return None
+            job_id, row = rest[0].decode(), fields_of(rest[1])
+            if verdict == b"overdue":
+                self._expire(job_id, row)
+                continue
+            try:
+                return _claim_of(job_id, row, Order.decode(unpack(rest[2] or b"")), now=float(rest[3]))
+            except BadInput as damaged:
+                self._bury_damaged(job_id, row, str(damaged))
 
     def renew(self, claims: Sequence[Claim]) -> dict[str, str]:
         gone = self._scripts.call("renew", *(part for claim in claims for part in (claim.job_id, claim.fence)))
         return {job_id.decode(): why.decode() for job_id, why in zip(gone[::2], gone[1::2], strict=True)}
 
-    def commit(self, claim: Claim, extraction: Extraction) -> tuple[str, ...]:
-        deliveries = keys.deliveries(claim.job, fence=claim.fence)
-        body = events.completed(claim.job, extraction, at=self._scripts.now()) if deliveries else b""
+    def commit(self, claim: Claim, extraction: Extraction) -> int:
+        deliveries = keys.deliveries(claim.job)
+        body = events.completed(claim.job, extraction, at=self._scripts.now()).encode() if deliveries else b""
         answer = self._scripts.call("commit", claim.job_id, claim.fence, extraction.encode(), body, *_flat(deliveries))
-        _settled(claim.job_id, answer)
-        return tuple(deliveries)
+        return _settled(claim.job_id, answer)[1]
 
     def fail(
         self,
@@ -76,42 +82,22 @@ class RedisLedger:
         retry_delay_s: float = 0.0,
     ) -> Outcome:
         evidence = events.evidence(traceback), events.evidence(raw)
-        return self._fail(claim.job, claim.fence, verdict, retry_delay_s, reason, evidence)
+        return self._fail(claim.job, verdict, retry_delay_s, reason, evidence)
 
     def release(self, claim: Claim) -> None:
         _settled(claim.job_id, self._scripts.call("release", claim.job_id, claim.fence))
 
-    def sweep(self, limit: int = 100) -> Swept:
-        taken_back, bells, overdue, spent = self._scripts.call("sweep", limit, _holder("sweeper"))
-        rung = [_bell(*(part.decode() for part in bells[i : i + 3])) for i in range(0, len(bells), 3)]
+    def sweep(self, *, waiting: int = 0, waiting_deliveries: int = 0, limit: int = 100) -> Swept:
+        answer = self._scripts.call("sweep", limit, holder("sweeper"), waiting, waiting_deliveries)
+        taken_back, jobs, deliveries, overdue, spent = answer
         expired, buried = [], []
         for job_id, row in _rows(overdue):
-            rung += self._expire(job_id, row)
+            self._expire(job_id, row)
             expired.append(job_id)
         for job_id, row in _rows(spent):
-            rung += self._bury(job_id, row)
+            self._bury(job_id, row)
             buried.append(job_id)
-        return Swept(tuple(rung), tuple(expired), tuple(buried), taken_back)
-
-    def claim_delivery(self, delivery_id: str, worker: str) -> DeliveryClaim | None:
-        row = fields_of(self._scripts.call("claim_delivery", delivery_id, _holder(worker)))
-        if not row:
-            return None
-        return DeliveryClaim(
-            id=delivery_id,
-            job_id=row["job_id"].decode(),
-            endpoint=row["endpoint"].decode(),
-            body=row["body"],
-            attempt=int(row["attempts"]),
-            fence=int(row["fence"]),
-        )
-
-    def delivered(self, claim: DeliveryClaim) -> None:
-        _settled(claim.id, self._scripts.call("settle_delivery", claim.id, claim.fence, "delivered", 0, ""))
-
-    def retry_delivery(self, claim: DeliveryClaim, reason: str, *, delay_s: float, final: bool) -> None:
-        outcome = "failed" if final else "retry"
-        _settled(claim.id, self._scripts.call("settle_delivery", claim.id, claim.fence, outcome, delay_s, reason))
+        return Swept((JOB_BELL,) * jobs + (DELIVERY_BELL,) * deliveries, tuple(expired), tuple(buried), taken_back)
 
     def dead_letters(self, limit: int = 100) -> list[Job]:
         ids = [each.decode() for each in self._scripts.command("ZREVRANGE", "dead", 0, limit - 1)]
@@ -136,22 +122,24 @@ class RedisLedger:
             raise refusals.not_dead(job_id)
 
     def counts(self) -> Counts:
-        sets = ("queued:job", "delayed:job", "running:job", "dead", "queued:delivery", "delayed:delivery")
-        *depths, closed, size, first, ended = self._scripts.pipeline(
-            *(("ZCARD", name) for name in (*sets, "running:delivery")),
+        lines = get_args(Priority)
+        sets = ("delayed:job", "running:job", "dead")
+        *depths, outbox, closed, size, first, ended = self._scripts.pipeline(
+            *(("ZCARD", name) for name in (*(f"line:{each}" for each in lines), *sets)),
+            ("HVALS", "outbox"),
             ("EXISTS", "closed"),
             ("GET", "bytes"),
             ("ZRANGE", "open", 0, 0, "WITHSCORES"),
             ("HGETALL", "ended"),
         )
-        queued, delayed, running, dead, *deliveries = depths
+        waiting, (delayed, running, dead) = depths[: len(lines)], depths[len(lines) :]
         return Counts(
             is_closed=bool(closed),
-            queued=queued,
+            waiting=dict(zip(lines, waiting, strict=True)),
             delayed=delayed,
             running=running,
             dead=dead,
-            deliveries=sum(deliveries),
+            deliveries=sum(map(int, outbox)),
             backlog_bytes=int(size or 0),
             oldest_age_s=max(0.0, self._scripts.now() - _score(first)) if first else 0.0,
             ended={state: int(count) for state, count in fields_of(ended).items()},
@@ -166,43 +154,53 @@ class RedisLedger:
     def schemas(self) -> list[str]:
         return self._registry.schemas()
 
-    def _expire(self, job_id: str, row: dict[str, bytes]) -> list[Bell]:
-        job = job_of(job_id, row)
-        return self._end(job, int(row["fence"]), "expired", events.overdue(job))
+    # Whoever ends a job here rings for nobody: the next sweep does.
 
-    def _bury(self, job_id: str, row: dict[str, bytes]) -> list[Bell]:
-        job = job_of(job_id, row)
-        return self._end(job, int(row["fence"]), "dead", events.vanished(job))
-
-    def _end(self, job: Job, fence: int, outcome: str, reason: str) -> list[Bell]:
+    def _expire(self, job_id: str, row: dict[str, bytes]) -> None:
         try:
-            outbox = self._fail(job, fence, outcome, 0.0, reason, ("", ""))
-        except Lost:
-            # Cancelled since it was taken: it has its end.
-            return []
-        return [delivery_bell(each) for each in outbox.deliveries]
+            job = job_of(job_id, row)
+        except BadInput as damaged:
+            self._bury_damaged(job_id, row, str(damaged))
+        else:
+            self._end(job, "expired", events.overdue(job))
 
-    def _fail(
-        self, job: Job, fence: int, verdict: str, delay_s: float, reason: str, evidence: tuple[str, str]
-    ) -> Outcome:
+    def _bury(self, job_id: str, row: dict[str, bytes]) -> None:
+        try:
+            job = job_of(job_id, row)
+        except BadInput as damaged:
+            self._bury_damaged(job_id, row, str(damaged))
+        else:
+            self._end(job, "dead", events.vanished(job))
+
+    def _bury_damaged(self, job_id: str, row: dict[str, bytes], reason: str) -> None:
+        """Ends a job whose document or row cannot be read; who cannot be named gets no webhook."""
+        try:
+            self._end(job_of(job_id, row), "dead", reason)
+        except BadInput:
+            self._scripts.call("fail", job_id, row.get("fence", b"0"), "dead", 0.0, reason, "", "", b"")
+
+    def _end(self, job: Job, outcome: str, reason: str) -> None:
+        # Lost: cancelled since it was taken, it has its end.
+        with suppress(Lost):
+            self._fail(job, outcome, 0.0, reason, ("", ""))
+
+    def _fail(self, job: Job, verdict: str, delay_s: float, reason: str, evidence: tuple[str, str]) -> Outcome:
         state: State = "expired" if verdict == "expired" else "dead"
-        body = events.failed(job, state, reason, at=self._scripts.now())
-        deliveries = keys.deliveries(job, fence=fence)
+        body = events.failed(job, state, reason, at=self._scripts.now()).encode()
+        deliveries = keys.deliveries(job)
         answer = self._scripts.call(
-            "fail", job.id, fence, verdict, delay_s, reason, *evidence, body, *_flat(deliveries)
+            "fail", job.id, job.fence, verdict, delay_s, reason, *evidence, body, *_flat(deliveries)
         )
-        ended = _settled(job.id, answer)
-        if ended == state:
-            return Outcome(state, tuple(deliveries))
-        return Outcome("queued")
+        ended, rings = _settled(job.id, answer)
+        return Outcome(state, rings) if ended == state else Outcome("queued")
 
 
-def _holder(worker: str) -> str:
-    # Unique to the call: when its reply is lost and it is made again, the ledger knows its own claim.
+def holder(worker: str) -> str:
+    """Unique to the call: when its reply is lost and it is made again, the ledger knows its own claim."""
     return f"{worker}:{uuid.uuid4().hex}"
 
 
-def _claim_of(job_id: str, row: dict[str, bytes], order: Order) -> Claim:
+def _claim_of(job_id: str, row: dict[str, bytes], order: Order, *, now: float) -> Claim:
     job = job_of(job_id, row)
     return Claim(
         job_id=job_id,
@@ -211,15 +209,19 @@ def _claim_of(job_id: str, row: dict[str, bytes], order: Order) -> Claim:
         is_suspect="suspect" in row,
         order=order.model_copy(update={"priority": job.priority}),
         deadline=job.deadline,
+        time_left_s=None if job.deadline is None else job.deadline - now,
         accepted_at=job.accepted_at,
     )
 
 
-def _settled(row_id: str, answer: list[bytes]) -> str:
-    verdict, *state = (part.decode() for part in answer)
-    if verdict == "lost":
-        raise refusals.lost(row_id, state[0])
-    return state[0] if verdict == "again" else verdict
+def _settled(row_id: str, answer: list[Any]) -> tuple[str, int]:
+    """The state, and how many deliveries to ring for: none when the answer is heard a second time."""
+    verdict, *rest = answer
+    if verdict == b"lost":
+        raise refusals.lost(row_id, rest[0].decode())
+    if verdict == b"again":
+        return rest[0].decode(), 0
+    return verdict.decode(), rest[0] if rest else 0
 
 
 def _flat(deliveries: dict[str, str]) -> Iterator[str]:
@@ -228,10 +230,6 @@ def _flat(deliveries: dict[str, str]) -> Iterator[str]:
 
 def _rows(answer: list[Any]) -> Iterator[tuple[str, dict[str, bytes]]]:
     return ((answer[i].decode(), fields_of(answer[i + 1])) for i in range(0, len(answer), 2))
-
-
-def _bell(kind: str, row_id: str, priority: Any) -> Bell:
-    return job_bell(row_id, priority) if kind == "job" else delivery_bell(row_id)
 
 
 def _score(first: list[Any]) -> float:

@@ -1,10 +1,9 @@
-"""The whole of Sluice on one machine: Redis, an extraction worker and a delivering worker as child processes."""
+"""The whole of Sluice on one machine: Redis, a worker, a deliverer, perhaps a knowledge base, as child processes."""
 
 import fcntl
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +13,14 @@ from pathlib import Path
 import structlog
 
 from sluice_schemas.errors import Conflict, Unavailable
-from sluice_worker.process import redis_server
+from sluice_worker.client import SLUICE
+from sluice_worker.process import knowledge, redis_server
 
 log = structlog.get_logger()
 
-ROLES = ("worker", "deliver")
+ROLES: Mapping[str, Sequence[str]] = {"worker": ("worker",), "deliver": ("deliver",)}
+"""The commands that run beside Redis."""
+REDIS = "redis"
 READY_S = 120.0
 GRACE_S = "10"
 """On one's own machine Ctrl-C should not take as long as a production worker may."""
@@ -34,10 +36,11 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What runs, and where its Redis is."""
+    """What runs, and where its Redis and its knowledge base are."""
 
     redis_url: str
     children: tuple[Child, ...]
+    knowledge_url: str | None = None
 
     def dead(self) -> Child | None:
         """A child that ended by itself, if there is one."""
@@ -45,25 +48,36 @@ class Stack:
 
 
 @contextmanager
-def running(folder: Path, *, redis_url: str | None, environment: Mapping[str, str]) -> Iterator[Stack]:
+def running(
+    folder: Path, *, redis_url: str | None, environment: Mapping[str, str], knowledge_port: int | None = None
+) -> Iterator[Stack]:
     """Starts everything, logs under `folder`, and stops it all at the end, whatever happens in between.
 
-    Without `redis_url` a Redis from the wheel is started, append-only, with its data in `folder`. Workers that do not
-    come up raise `Unavailable` with the name of their log; a folder in use raises `Conflict`.
+    Without `redis_url` a Redis from the wheel is started, append-only, with its data in `folder`. With a
+    `knowledge_port`, where 0 takes a free one, a knowledge base is the endpoint `knowledge`. What does not come up
+    raises `Unavailable` with the name of its log; a folder in use raises `Conflict`.
     """
     environment = {"SLUICE_GRACE_S": GRACE_S, **environment}
+    roles = {**ROLES}
+    if knowledge_port is not None:
+        environment = knowledge.environment(environment)
+        roles[knowledge.NAME] = knowledge.command(folder, knowledge_port)
     children: list[Child] = []
     with alone(folder) as lock:
         try:
             if redis_url is None:
                 server, redis_url = redis_server.start(folder / "redis", lock=lock)
-                children.append(Child("redis", server))
+                children.append(Child(REDIS, server))
             environment = {**environment, "SLUICE_REDIS_URL": redis_url}
-            for role in ROLES:
-                children.append(_start(role, folder, environment))
-            for child in children[-len(ROLES) :]:
+            for role, command in roles.items():
+                children.append(_start(role, command, folder, environment))
+            for child in children[-len(roles) :]:
                 _await(child, folder)
-            yield Stack(redis_url, tuple(children))
+            knowledge_url = None
+            if knowledge_port is not None:
+                knowledge_url = (folder / f"{knowledge.NAME}.ready").read_text().strip()
+                knowledge.register(redis_url, knowledge_url)
+            yield Stack(redis_url, tuple(children), knowledge_url)
         finally:
             _stop(children, patience_s=_patience_s(environment["SLUICE_GRACE_S"]))
 
@@ -87,10 +101,10 @@ def end_like_interrupt() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-def _start(role: str, folder: Path, environment: Mapping[str, str]) -> Child:
+def _start(role: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Child:
     ready = folder / f"{role}.ready"
     ready.unlink(missing_ok=True)
-    command = [*redis_server.bound_to_parent(), sys.executable, "-m", "sluice_producer", role]
+    command = [*redis_server.bound_to_parent(), *SLUICE, *command]
     with (folder / f"{role}.log").open("ab") as log_file:
         process = subprocess.Popen(
             [*command, "--ready-file", str(ready)],
@@ -117,7 +131,7 @@ def _await(child: Child, folder: Path) -> None:
 
 def _stop(children: Sequence[Child], *, patience_s: float) -> None:
     """Redis goes last: the workers give back what they hold. A second Ctrl-C kills what is left."""
-    workers = [child for child in children if child.name in ROLES]
+    workers = [child for child in children if child.name != REDIS]
     try:
         for group in (workers, [child for child in children if child not in workers]):
             for child in group:

@@ -21,6 +21,8 @@ class Exit(enum.IntEnum):
     MISCONFIGURED = 78
     ENGINE_DEAD = 81
     GRACE_OVER = 82
+    ENGINE_STUCK = 83
+    DEAF = 84
 
 
 class Station:

@@ -1,10 +1,12 @@
 """The answer a model should give to one instruction (OneKE's protocol, section 8): what training teaches."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sluice_schemas.schema import Task
 from sluice_worker.protocol.records import ABSENT
+
+T = TypeVar("T")
 
 Annotation = Sequence[Mapping[str, Any]]
 """The items of a document's `entity`, `relation` or `event` field (section 1)."""
@@ -42,12 +44,8 @@ def answer(task: Task, schema: Sequence[Any], annotation: Annotation, text: str)
     return {item["event_type"]: _events(item, annotation, text) for item in schema}
 
 
-def _unique(values: Iterable[Any]) -> list[Any]:
-    kept: list[Any] = []
-    for value in values:
-        if value not in kept:
-            kept.append(value)
-    return kept
+def _unique(values: Iterable[T]) -> list[T]:
+    return [*dict.fromkeys(values)]
 
 
 def _entities(annotation: Annotation, name: str) -> list[str]:
@@ -55,18 +53,20 @@ def _entities(annotation: Annotation, name: str) -> list[str]:
 
 
 def _triples(annotation: Annotation, name: str) -> list[dict[str, str]]:
-    return _unique({"head": each["head"], "tail": each["tail"]} for each in annotation if each["relation"] == name)
+    ends = _unique((each["head"], each["tail"]) for each in annotation if each["relation"] == name)
+    return [{"head": head, "tail": tail} for head, tail in ends]
 
 
 def _typed_triples(schema: Sequence[Any], annotation: Annotation) -> dict[str, Any]:
     """Two items of a chunk may share a predicate: their triples share its key (the original loses the first)."""
-    answered: dict[str, Any] = {item["predicate"]: [] for item in schema}
+    answered: dict[str, list[tuple[str, str]]] = {item["predicate"]: [] for item in schema}
     for item in schema:
         wanted = (item["subject_type"], item["predicate"], item["object_type"])
         found = [each for each in annotation if (each["head_type"], each["relation"], each["tail_type"]) == wanted]
-        triples = ({"subject": each["head"], "object": each["tail"]} for each in found)
-        answered[item["predicate"]] = _unique([*answered[item["predicate"]], *triples])
-    return answered
+        answered[item["predicate"]] += [(each["head"], each["tail"]) for each in found]
+    return {
+        name: [{"subject": head, "object": tail} for head, tail in _unique(ends)] for name, ends in answered.items()
+    }
 
 
 def _of_type(annotation: Annotation, name: str) -> list[Mapping[str, Any]]:
@@ -105,13 +105,14 @@ def _attributes(item: Mapping[str, Any], annotation: Annotation, text: str) -> d
     heads = _unique(
         each["head"] for each in annotation if each.get("head_type", item["entity_type"]) == item["entity_type"]
     )
-    return {head: _facts(head, item["attributes"], annotation, text) for head in sorted(heads, key=text.find)}
+    tails: dict[tuple[str, str], list[str]] = {}
+    for each in annotation:
+        tails.setdefault((each["head"], each["relation"]), []).append(each["tail"])
+    return {head: _facts(head, item["attributes"], tails, text) for head in sorted(heads, key=text.find)}
 
 
-def _facts(head: str, attributes: Iterable[str], annotation: Annotation, text: str) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    for name in attributes:
-        values = [each["tail"] for each in annotation if each["head"] == head and each["relation"] == name]
-        if values:
-            facts[name] = _one_or_many(sorted(values, key=text.find))
-    return facts
+def _facts(
+    head: str, attributes: Iterable[str], tails: Mapping[tuple[str, str], Sequence[str]], text: str
+) -> dict[str, Any]:
+    values = {name: sorted(tails.get((head, name), ()), key=text.find) for name in attributes}
+    return {name: _one_or_many(found) for name, found in values.items() if found}

@@ -11,7 +11,7 @@ from sluice_worker.protocol.sentence import sentence_ends
 Measure = Callable[[str], int]
 """How many tokens a text takes in the prompt."""
 
-_CLAUSE = re.compile(r"[，,、；;：:）)」』”]+\s*|\s+[-–—]+\s+|——+")
+_CLAUSE = re.compile(r"[，,、；;：:）)」』”]+\s*|\s[-–—]+\s+|——+")
 _SPACE = re.compile(r"\s+")
 
 
@@ -121,4 +121,4 @@ def _cut(text: str, start: int, limit: int) -> int:
     for cut in range(limit, max(start, limit - MAX_CLUSTER), -1):
         if not joins(text, cut):
             return cut
-    return min(end_of(text, start), start + MAX_CLUSTER) if limit - start < MAX_CLUSTER else limit
+    return end_of(text, start) if limit - start < MAX_CLUSTER else limit

@@ -32,8 +32,8 @@ def extends(char: str) -> bool:
 
 
 def end_of(text: str, start: int) -> int:
-    """Where the cluster that begins at `start` ends."""
+    """Where the cluster that begins at `start` ends, or is cut."""
     end = start + 1
-    while joins(text, end):
+    while end - start < MAX_CLUSTER and joins(text, end):
         end += 1
     return end

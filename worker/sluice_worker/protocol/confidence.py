@@ -6,6 +6,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
+_AHEAD = 65_536
+"""So many characters ahead a value is looked for: values that an answer writes otherwise must not cost its square."""
+
 _RESYNC = 16
 """How far ahead the next readable piece is looked for, after pieces that are only a part of a character."""
 
@@ -16,8 +19,8 @@ def confidences(raw: str, tokens: Sequence[tuple[str, float]], values: Sequence[
     `raw` is the completion, `tokens` its (text piece, log-probability) pairs, and `values` stand in the order in
     which the answer names them. A token that covers a value only in part (`["Bob`) counts whole.
     """
-    if not values:
-        return []
+    if not values or not tokens:
+        return [None] * len(values)
     starts, ends = _aligned(raw, [piece for piece, _ in tokens])
     found: list[float | None] = []
     position = 0
@@ -60,7 +63,7 @@ def _aligned(raw: str, pieces: Sequence[str]) -> tuple[list[int], list[int]]:
 def _located(raw: str, value: str, position: int) -> tuple[int, int] | None:
     kept, escaped = json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]
     for written, margin in ((f'"{kept}"', 1), (f'"{escaped}"', 1), (kept, 0), (value, 0)):
-        at = raw.find(written, position)
+        at = raw.find(written, position, position + _AHEAD)
         if value and at >= 0:
             return at + margin, at + len(written) - margin
     return None

@@ -2,9 +2,9 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Literal
 
@@ -50,6 +50,8 @@ class Grounder:
     def __init__(self, text: str) -> None:
         self.text = text
         self._places: dict[str, Sequence[Place]] = {}
+        self._ordered: dict[str, Sequence[Place]] = {}
+        self._pairs: dict[tuple[str, str], tuple[Place | None, Place | None]] = {}
         self._next: dict[tuple[str, str], int] = {}
         self._sentence_ends: list[int] | None = None
 
@@ -80,18 +82,16 @@ class Grounder:
 
     def nearest(self, value: str, anchor: Place | None) -> Place | None:
         """The place nearest to `anchor`: for an event's arguments. Without an anchor, the first and best."""
-        places = self.places(value)
+        places = self._in_order(value)
         if not places or anchor is None:
-            return places[0] if places else None
-        return min(_around(_in_order(places), anchor), key=lambda place: (self._distance(anchor, place), place.start))
+            return self.place(value)
+        return min(_around(places, anchor), key=lambda place: (self._distance(anchor, place), place.start))
 
     def nearest_pair(self, head: str, tail: str) -> tuple[Place | None, Place | None]:
         """The places of two values that stand closest together, in one sentence if they do: for a relation."""
-        heads, tails = self.places(head), _in_order(self.places(tail))
-        if not heads or not tails:
-            return self.place(head), self.place(tail)
-        pairs = ((first, second) for first in _in_order(heads) for second in _around(tails, first))
-        return min(pairs, key=lambda pair: (self._distance(*pair), pair[0].start))
+        if (head, tail) not in self._pairs:
+            self._pairs[head, tail] = self._nearest_pair(head, tail)
+        return self._pairs[head, tail]
 
     def places(self, value: str) -> Sequence[Place]:
         """Every place of a value: exact ones in text order, then normalised ones; or the single nearest one."""
@@ -99,22 +99,37 @@ class Grounder:
             self._places[value] = self._find(value)
         return self._places[value]
 
+    def _in_order(self, value: str) -> Sequence[Place]:
+        if value not in self._ordered:
+            self._ordered[value] = sorted(self.places(value), key=lambda place: place.start)
+        return self._ordered[value]
+
+    def _nearest_pair(self, head: str, tail: str) -> tuple[Place | None, Place | None]:
+        heads, tails = self._in_order(head), self._in_order(tail)
+        if not heads or not tails:
+            return self.place(head), self.place(tail)
+        pairs = ((first, second) for first in heads for second in _around(tails, first))
+        return min(pairs, key=lambda pair: (self._distance(*pair), pair[0].start))
+
     def _find(self, value: str) -> Sequence[Place]:
         folded = normal(value.strip()).text
         if not folded:
             return ()
-        found = [self._judged(span, value) for span in islice(self._spans(folded), MAX_PLACES)]
+        found = [self._judged(span, value) for span in self._spans(folded)]
         if self._normal.has_clusters and not any(place.status == "exact" for place in found):
             found += islice(self._verbatim(value), MAX_PLACES)
         found.sort(key=lambda place: (place.status, place.start))  # "exact" < "normalised"
         return [place for place in found if self._is_word(place)] or found or self._nearly(folded)
 
     def _spans(self, folded: str) -> Iterator[tuple[int, int]]:
-        last = 0
-        for start in self._lookup(folded):
+        """Places that do not overlap. A long value in a text that repeats itself stands at nearly every character."""
+        find, after = self._lookup.finder(folded), 0
+        for _ in range(MAX_PLACES):
+            if (start := find(after)) < 0:
+                return
             span = self._normal.span(start, start + len(folded))
-            if span and span[0] >= last:
-                last = span[1]
+            after = start + (len(folded) if span else 1)
+            if span:
                 yield span
 
     def _judged(self, span: tuple[int, int], value: str) -> Place:
@@ -162,20 +177,28 @@ class _Lookup:
 
     def __call__(self, needle: str) -> Iterator[int]:
         """Every place of a string, overlapping ones too, in order."""
+        find = self.finder(needle)
+        start = find(0)
+        while start >= 0:
+            yield start
+            start = find(start + 1)
+
+    def finder(self, needle: str) -> Callable[[int], int]:
+        """Gives the first place of a string at or behind a position, -1 when there is none."""
         self._scans += 1
         if self._index is None and self._scans > _SCANS_BEFORE_INDEX:
             self._index = _indexed(self._text)
         grams = list(_grams(needle)) if self._index is not None else []
         if self._index is None or not grams:
-            return self._scanned(needle)
+            return partial(self._text.find, needle)
         offset, places = min(((at, self._index.get(gram, [])) for at, gram in grams), key=lambda each: len(each[1]))
-        return (at - offset for at in places if at >= offset and self._text.startswith(needle, at - offset))
+        return partial(self._checked, needle, offset, places)
 
-    def _scanned(self, needle: str) -> Iterator[int]:
-        start = self._text.find(needle)
-        while start >= 0:
-            yield start
-            start = self._text.find(needle, start + 1)
+    def _checked(self, needle: str, offset: int, places: Sequence[int], after: int) -> int:
+        for index in range(bisect_left(places, after + offset), len(places)):
+            if self._text.startswith(needle, places[index] - offset):
+                return places[index] - offset
+        return -1
 
 
 def _indexed(text: str) -> dict[str, list[int]]:
@@ -191,10 +214,6 @@ def _grams(needle: str) -> Iterator[tuple[int, str]]:
         size = 3 if char < "\x80" else 2
         if at + size <= len(needle):
             yield at, needle[at : at + size]
-
-
-def _in_order(places: Sequence[Place]) -> list[Place]:
-    return sorted(places, key=lambda place: place.start)
 
 
 def _around(places: Sequence[Place], anchor: Place) -> Sequence[Place]:

@@ -15,6 +15,9 @@ MIN_RATIO = 0.85
 MIN_LENGTH = 8
 """Shorter values are too easily something else: one letter makes another name."""
 
+MAX_LENGTH = 1_000
+"""Longer values are no names but whole paragraphs, and comparing takes the square of the length."""
+
 MAX_EDITS = 24
 _MAX_LOOKED_UP = 64
 _MAX_COMPARED = 16
@@ -30,7 +33,7 @@ def near_matches(value: str, text: str, lookup: Lookup) -> Iterator[tuple[int, i
     Numbers must be equal: a date with another digit is another date.
     """
     limit = min(int(len(value) * (1 - MIN_RATIO) + 1e-9), MAX_EDITS)
-    if len(value) < MIN_LENGTH or limit < 1:
+    if not MIN_LENGTH <= len(value) <= MAX_LENGTH or limit < 1:
         return
     found: set[tuple[int, int, int]] = set()
     for guess in _guesses(value, limit, lookup):

@@ -15,7 +15,7 @@ How = Literal["strict", "repaired", "unparsed"]
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What an answer says. `skipped` names every part that was left out, in a few words each.
+    """What an answer says. `skipped` names every part that was left out, in a few words each; long labels are cut.
 
     `is_cut` says that the answer ended before its JSON did.
     """
@@ -82,10 +82,10 @@ def _split(parts: list[Record | str]) -> tuple[tuple[Record, ...], tuple[str, ..
 def _each(label: str, value: Any, kind: type, read: Callable[[str, Any], Record | str]) -> Iterator[Record | str]:
     """Reads the items of a list that have the wanted kind; a few words for what else there is."""
     if not isinstance(value, list):
-        yield f"{label}: not a list"
+        yield f"{label:.80}: not a list"
         return
     for index, item in enumerate(value):
-        yield read(label, item) if isinstance(item, kind) else f"{label}[{index}]: not {_KINDS[kind]}"
+        yield read(label, item) if isinstance(item, kind) else f"{label:.80}[{index}]: not {_KINDS[kind]}"
 
 
 _KINDS: dict[type, str] = {str: "a string", dict: "an object"}
@@ -108,7 +108,7 @@ def _relation(label: str, item: dict[str, Any]) -> Record | str:
     tail = item.get("tail", item.get("object", ""))
     if isinstance(head, str) and isinstance(tail, str):
         return RelationRecord(head, label, tail)
-    return f"{label}: a head or tail that is no string"
+    return f"{label:.80}: a head or tail that is no string"
 
 
 def _events(label: str, value: Any) -> Iterator[Record | str]:
@@ -118,7 +118,7 @@ def _events(label: str, value: Any) -> Iterator[Record | str]:
 def _event(label: str, item: dict[str, Any]) -> Record | str:
     trigger, roles = item.get("trigger", ""), item.get("arguments", {})
     if not isinstance(trigger, str):
-        return f"{label}: a trigger that is no string"
+        return f"{label:.80}: a trigger that is no string"
     named = roles.items() if isinstance(roles, dict) else ()
     pairs = ((each, role) for role, value in named for each in (value if isinstance(value, list) else [value]))
     return EventRecord(label, trigger, tuple(pair for pair in pairs if pair[0] != ABSENT))
@@ -126,13 +126,13 @@ def _event(label: str, item: dict[str, Any]) -> Record | str:
 
 def _nodes(label: str, value: Any) -> Iterator[Record | str]:
     if not isinstance(value, dict):
-        yield f"{label}: not an object"
+        yield f"{label:.80}: not an object"
         return
     for head, attributes in value.items():
         if isinstance(attributes, dict):
             yield NodeRecord(head, label, tuple(_attributes(attributes)))
         else:
-            yield f"{label}: an entity without an object of attributes"
+            yield f"{label:.80}: an entity without an object of attributes"
 
 
 def _attributes(attributes: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -179,30 +179,30 @@ def _deepened_event(item: Any) -> Any:
 def _usable(record: Record) -> Record | str:
     match record:
         case EntityRecord():
-            return record if _is_text(record.text) else f"{record.type}: an unusable value"
+            return record if _is_text(record.text) else f"{record.type:.80}: an unusable value"
         case RelationRecord():
             is_whole = _is_text(record.head) and _is_text(record.tail)
-            return record if is_whole else f"{record.relation}: a triple without head or tail"
+            return record if is_whole else f"{record.relation:.80}: a triple without head or tail"
         case EventRecord():
             return _usable_event(record)
         case NodeRecord():
             attributes = tuple(pair for pair in record.attributes if _is_text(pair[0]))
             node = NodeRecord(record.text, record.type, attributes)
-            return node if _is_text(node.text) else f"{record.type}: an entity without a name"
+            return node if _is_text(node.text) else f"{record.type:.80}: an entity without a name"
 
 
 def _usable_event(event: EventRecord) -> Record | str:
     trigger = event.trigger if event.trigger != ABSENT and _is_text(event.trigger) else ""
     pairs = ((_written(value), role) for value, role in event.arguments)
-    arguments = tuple(pair for pair in pairs if _is_text(pair[0]))
+    arguments = tuple(pair for pair in pairs if all(map(_is_text, pair)))
     if not trigger and not arguments:
-        return f"{event.type}: an event without trigger and arguments"
+        return f"{event.type:.80}: an event without trigger and arguments"
     return EventRecord(event.type, trigger, arguments)
 
 
 def _written(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return str(value) if is_number else value
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_whole or (isinstance(value, float) and math.isfinite(value)) else value
 
 
 def _is_text(value: Any) -> bool:

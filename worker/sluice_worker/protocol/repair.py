@@ -33,6 +33,8 @@ _HALF = object()
 
 MAX_DEPTH = 32
 MAX_OBJECTS = 32
+MAX_READ = 300_000
+"""Characters after which no further object is tried: each that comes to nothing may have read to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,14 @@ def repair(raw: str) -> Repaired | None:
     raw = _unwrapped(raw)
     found: dict[str, Any] | None = None
     is_cut = False
-    position = 0
+    position = read = 0
     for _ in range(MAX_OBJECTS):
         brace = _BRACE.search(raw, position)
-        if brace is None:
+        if brace is None or read > MAX_READ:
             break
         reader = _Reader(raw, brace.start())
         value = reader.read_object()
+        read += reader.position - brace.start()
         if not value and (reader.has_junk or reader.is_cut):
             position = brace.end()
             continue
@@ -85,6 +88,8 @@ class _Reader:
         self.is_cut = False
         self.has_junk = False
         self._open: list[str] = []
+        self._endless: set[str] = set()
+        """Closing quotes of keys that were looked for to the end of the answer: further on there are none either."""
 
     def read_object(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -134,7 +139,9 @@ class _Reader:
                 self.position += 1
                 if closed == closer:
                     break
-            elif not self._skip(_COMMAS):
+            elif self._char in _COMMAS:
+                self.position += 1
+            else:
                 return True
         self._open.pop()
         return False
@@ -142,6 +149,8 @@ class _Reader:
     def _string(self, after: str) -> Any:
         """The string at `position`. A quote ends it only when what follows fits; any other belongs to the text."""
         closers = _QUOTES[self._char]
+        if after and closers in self._endless:
+            return self._junk()
         start = at = self.position + 1
         while at < len(self.raw):
             if self.raw[at] == "\\":
@@ -151,6 +160,7 @@ class _Reader:
                 return _unescaped(self.raw[start:at])
             at += 1
         if after:
+            self._endless.add(closers)
             return self._junk()
         self.position = len(self.raw)
         self.is_cut = True
@@ -174,7 +184,7 @@ class _Reader:
         if self._is_at_end:
             self.is_cut = True
             return _HALF
-        return json.loads(match[0])
+        return _number(match[0])
 
     def _junk(self) -> Any:
         self.has_junk = True
@@ -198,6 +208,14 @@ class _Reader:
     @property
     def _is_at_end(self) -> bool:
         return self.position >= len(self.raw)
+
+
+def _number(written: str) -> Any:
+    """Its value; the text itself where JSON has no such number: 007, or one of thousands of digits."""
+    try:
+        return json.loads(written)
+    except ValueError:
+        return written
 
 
 def _unescaped(text: str) -> str:

@@ -5,8 +5,9 @@ import re
 from sluice_worker.protocol.cluster import joins
 
 _CLOSERS = "[”’」』）)\\]】》\"']*"
+# A run of dots is looked at once, from its first on: dotted lines can be long.
 _END = re.compile(
-    rf"(?P<sure>[。！？!?…｡]+{_CLOSERS}|\n)\s*|(?P<dot>[.．]+){_CLOSERS}(?P<gap>\s+|\Z|(?=[\u3400-\u9fff]))"
+    rf"(?P<sure>[。！？!?…｡]+{_CLOSERS}|\n)\s*|(?P<dot>(?<![.．])[.．]++){_CLOSERS}(?P<gap>\s+|\Z|(?=[\u3400-\u9fff]))"
 )
 _WORD = re.compile(r"[\w.]*\Z")
 _ABBREVIATION = re.compile(
