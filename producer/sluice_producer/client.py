@@ -7,18 +7,18 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
-from sluice_producer.catalogue import Catalogue
 from sluice_producer.ledger import RedisLedger
-from sluice_producer.orders import Options, SubmitOptions, order_of
+from sluice_producer.orders import Options, SubmitOptions, order_of, with_endpoints
 from sluice_producer.outcomes import StillRunning, outcome_of
 from sluice_producer.stream import accept_patiently, attempt
 from sluice_producer.watch import Watch
+from sluice_schemas.catalogue import Catalogue
 from sluice_schemas.document import Document
 from sluice_schemas.errors import NotFound, SluiceError, Unavailable
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
 from sluice_schemas.ledger import ProducerLedger, connect
-from sluice_schemas.queues import CeleryDoorbell, Doorbell, job_bell
+from sluice_schemas.queues import JOB_BELL, CeleryDoorbell, Doorbell
 from sluice_schemas.schema import ExtractionSchema
 
 logger = logging.getLogger("sluice_producer")
@@ -64,7 +64,8 @@ class Sluice:
     def submit(self, document: str | Document, *, schema: str, **options: Unpack[SubmitOptions]) -> Job:
         """Hands in a text, or a `Document`, to be read under the schema `id@version`; returns at once.
 
-        Raises `NotFound` for an unknown schema, `BadInput`, `Full`, or `Conflict` when `key` stands for other content.
+        Raises `NotFound` for an unknown schema or endpoint, `BadInput`, `Full`, or `Conflict` when `key` stands for
+        other content.
         Without a `key` each call is a job of its own, however often it asks Redis inside.
         """
         order = order_of(document, schema, options)
@@ -93,8 +94,7 @@ class Sluice:
 
     def accept(self, order: Order) -> Job:
         """Makes an order a job, or finds the job its key already made, and rings for a worker. Raises as `submit`."""
-        self._catalogue.find(order.schema_ref)
-        job = self._ledger.accept(order)
+        job = self._ledger.accept(with_endpoints(order, self._catalogue.find(order.schema_ref)))
         if job.state == "queued":
             self._ring(job)
         return job
@@ -164,6 +164,6 @@ class Sluice:
 
     def _ring(self, job: Job) -> None:
         try:
-            self._doorbell.ring(*job_bell(job.id, job.priority))
+            self._doorbell.ring(*JOB_BELL)
         except Exception as exc:  # whatever the bell does, accepted is accepted: the sweeper rings again
             logger.warning("Job %s is accepted, but its doorbell did not ring: %s.", job.id, type(exc).__name__)

@@ -6,6 +6,7 @@ from redis import Redis
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
 from sluice_schemas.ledger import Scripts, keys, refusals
+from sluice_schemas.ledger.packing import pack
 from sluice_schemas.ledger.registry import RedisRegistry
 from sluice_schemas.ledger.scripts import fields_of, job_of
 from sluice_schemas.schema import ExtractionSchema
@@ -23,20 +24,27 @@ class RedisLedger:
         timeout_s = "" if order.timeout_s is None else order.timeout_s
         public: dict[str, str | bytes] = {
             "document_id": order.document.id,
+            "document_version": str(order.document.version),
             "schema_ref": order.schema_ref,
             "priority": order.priority,
             "tenant": order.tenant,
             "endpoints": orjson.dumps(order.endpoints),
         }
-        row = [part for field in public.items() for part in field]
-        job_id, digest = keys.new_job_id(), keys.key_digest(order)
-        verdict, *rest = self._scripts.call("accept", job_id, digest, fingerprint, order.encode(), timeout_s, *row)
+        body = order.encode()
+        row = [part for field in (public | {"cost": str(len(body))}).items() for part in field]
+        named = keys.new_job_id(), keys.key_digest(order), fingerprint
+        verdict, *rest = self._scripts.call("accept", *named, pack(body), timeout_s, public["endpoints"], *row)
         if verdict == b"conflict":
             raise refusals.other_content(order, rest[0].decode())
+        if verdict == b"no endpoint":
+            raise refusals.no_endpoint(rest[0].decode())
         if verdict == b"closed":
             raise refusals.closed()
         if verdict == b"full":
-            raise refusals.backlog(*rest)
+            limit, jobs, size_bytes, deliveries, age_s = rest
+            raise refusals.backlog(
+                limit.decode(), jobs=jobs, size_bytes=size_bytes, deliveries=deliveries, oldest_age_s=float(age_s)
+            )
         return job_of(rest[0].decode(), fields_of(rest[1]))
 
     def job(self, job_id: str) -> Job:

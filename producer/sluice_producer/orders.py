@@ -12,6 +12,7 @@ from sluice_schemas.document import Document
 from sluice_schemas.errors import BadInput
 from sluice_schemas.job import Order, Priority
 from sluice_schemas.ledger import keys
+from sluice_schemas.schema import ExtractionSchema
 
 
 class Options(TypedDict, total=False):
@@ -25,18 +26,19 @@ class Options(TypedDict, total=False):
 
 
 class SubmitOptions(Options, total=False):
-    """What may be said of one document. `id`, `language`, `metadata` and `source` are those of a `Document`.
+    """What may be said of one document. `id`, `version`, `language`, `metadata` and `source` are those of a `Document`.
 
     `key` makes submitting idempotent: the same key with the same content is the same job.
     """
 
     id: str
+    version: int
     metadata: dict[str, JsonValue]
     source: str
     key: str
 
 
-ABOUT_DOCUMENT = ("id", "language", "metadata", "source")
+ABOUT_DOCUMENT = ("id", "version", "language", "metadata", "source")
 ABOUT_ORDER = ("priority", "tenant", "endpoints", "timeout_s", "key")
 
 
@@ -59,6 +61,14 @@ def document_of(fields: Mapping[str, Any]) -> Document:
         raise BadInput("The document has no text; give one as a string." if text is None else _NOT_TEXT)
     named = {"id": hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), **fields}
     return Document.of(named)
+
+
+def with_endpoints(order: Order, schema: ExtractionSchema) -> Order:
+    """The order to the endpoints of its schema too. Raises `BadInput` when those are too many."""
+    if set(schema.endpoints) <= set(order.endpoints):
+        return order
+    named = dict.fromkeys((*order.endpoints, *schema.endpoints))
+    return Order.of(order.model_dump() | {"endpoints": [*named]})
 
 
 def keyed_by_content(order: Order) -> Order:

@@ -13,6 +13,7 @@ from sluice_producer.cli.schemas import schemas
 from sluice_producer.cli.session import Session
 from sluice_producer.cli.submit import submit
 from sluice_producer.client import LOCAL_REDIS
+from sluice_producer.export.command import export
 from sluice_producer.view.command import view
 
 INTERRUPTED = 130
@@ -43,7 +44,7 @@ def sluice(context: click.Context, redis_url: str) -> None:
     context.obj = replace(context.obj or Session(), redis_url=redis_url)
 
 
-for command in (submit, result, status, cancel, schemas, view):
+for command in (submit, result, status, cancel, schemas, view, export):
     sluice.add_command(command)
 
 

@@ -11,6 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sluice_schemas.printable import printable
+
 PLAIN_EVERY_S = 5.0
 
 
@@ -105,11 +107,6 @@ def screen_for(*, is_stdout_used: bool) -> Screen:
     if sys.stderr.isatty() and not (is_stdout_used and sys.stdout.isatty()):
         return Bar()
     return PlainLines()
-
-
-def printable(sentence: str) -> str:
-    """On one line, and nothing in it can steer a terminal."""
-    return "".join(char if char.isprintable() else " " for char in sentence)
 
 
 def _counts(tally: Tally) -> str:

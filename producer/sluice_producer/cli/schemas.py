@@ -8,11 +8,11 @@ import click
 import yaml
 from rich.table import Table
 
-from sluice_producer.cli.progress import printable
 from sluice_producer.cli.session import Session, pass_session
 from sluice_producer.cli.show import console
 from sluice_schemas import shelf
 from sluice_schemas.errors import BadInput, Unavailable
+from sluice_schemas.printable import printable
 from sluice_schemas.schema import ExtractionSchema
 
 FILE = click.Path(path_type=Path)

@@ -8,9 +8,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from sluice_producer.cli.progress import printable
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job
+from sluice_schemas.printable import printable
 
 
 def console() -> Console:
