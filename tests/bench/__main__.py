@@ -17,6 +17,10 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "bench.queue_peers": ("c",),
     "bench.queue_overhead": ("d",),
     "bench.queue_latency": ("e",),
+    "bench.queue_load": ("load",),
+    "bench.recovery": ("recovery",),
+    "bench.deliveries": ("deliveries",),
+    "bench.knowledge": ("knowledge",),
 }
 """Which module measures which letters. Each is a command that merges its letters into the file `--json`."""
 NAMES = sorted(name for names in MODULES.values() for name in names)

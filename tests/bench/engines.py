@@ -20,6 +20,7 @@ from sluice_schemas import shelf
 from sluice_schemas.schema import Decoding, ExtractionSchema
 from sluice_worker.engine.request import Request
 from sluice_worker.plan import Limits, plan
+from sluice_worker.settings import Settings
 
 TINY: Model = "sluice-tiny"
 HELD: tuple[Decoding, ...] = ("json", "grounded")
@@ -28,7 +29,7 @@ CONCURRENCY = {1: 8, 8: 32, 64: 96}
 MARK = 30_000
 SCHEMAS = 12
 DESCRIBED = "news/entities-en@1"
-IN_FLIGHT = 16
+IN_FLIGHT: int = Settings.model_fields["threads"].default
 """Documents, as many as a worker has threads by default."""
 PAGE_TOKENS = 256
 """Of Transformers' paged cache."""

@@ -31,7 +31,6 @@ Kind = Literal["transformers", "vllm"]
 Model = Literal["sluice-tiny", "random"]
 Speculation = Literal["none", "ngram", "suffix"]
 T = TypeVar("T")
-THREADS = 64
 """Documents in flight in a worker: more than a pass has, so that the engine alone decides what it batches."""
 
 
@@ -140,10 +139,11 @@ class Fleet:
             "SLUICE_ENGINE": kind,
             "SLUICE_MODEL": str(self.folder(model)),
             "SLUICE_REDIS_URL": url,
-            "SLUICE_THREADS": str(THREADS),
             "SLUICE_ANSWER_TOKENS": str(self.answer_tokens(model)),
             "SLUICE_OVERLAP_TOKENS": "0",
             "SLUICE_MAX_ADAPTERS": "0",
+            # Between its passes a worker is stopped, and hears nothing.
+            "SLUICE_DEAF_S": "86400",
         }
         return self._open.enter_context(resting(self._folder, f"{kind}-{model}", *SLUICE, **settings)), url
 

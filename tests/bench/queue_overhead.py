@@ -28,10 +28,9 @@ from sluice_processes import Running
 
 from sluice_producer.orders import order_of
 from sluice_schemas.document import Document
-from sluice_schemas.queues import EXTRACT_QUEUES, EXTRACT_TASK, message
+from sluice_schemas.queues import EXTRACT_QUEUE, EXTRACT_TASK, message
 from sluice_worker.tasks import app as celery_app
 
-QUEUE = EXTRACT_QUEUES["interactive"]
 PIPELINED = 100
 """Documents in one pipeline."""
 WARM_UP = 50
@@ -97,17 +96,17 @@ class Bare:
     """Celery's own client, for tasks that do nothing."""
 
     def __init__(self, url: str) -> None:
-        self._app = celery_app.make(url, "extract")
+        self._app = celery_app.make(url, "extract", canary="bench")
         self._app.conf.update(broker_transport="redis")
         self._redis = Redis.from_url(url)
 
     def send(self, documents: Sequence[Document]) -> None:
         for each in documents:
-            self._app.send_task(EXTRACT_TASK, (each.id,), queue=QUEUE)
+            self._app.send_task(EXTRACT_TASK, (each.id,), queue=EXTRACT_QUEUE)
 
     def left(self) -> int:
         # What was received last still runs when nothing is left, for less than the looking takes.
-        return int(self._redis.llen(f"sluice:{QUEUE}")) + int(self._redis.hlen("sluice:unacked.extract"))
+        return int(self._redis.llen(f"sluice:{EXTRACT_QUEUE}")) + int(self._redis.hlen("sluice:unacked.extract"))
 
 
 @dataclass(frozen=True, slots=True)

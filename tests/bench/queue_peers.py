@@ -26,11 +26,12 @@ from sluice_processes import Running
 from sluice_schemas.document import Document
 from sluice_worker.engine import model_folder
 from sluice_worker.process.redis_server import free_port
+from sluice_worker.settings import Settings
 
 MODEL = "sluice-tiny"
 ANSWER_TOKENS = 320
 """What the shipped model's card says; all four get it."""
-CALLS = 16
+CALLS: int = Settings.model_fields["threads"].default
 """HTTP calls at once: as many as a worker has threads."""
 CALL_S = 120.0
 

@@ -20,7 +20,7 @@ from sluice_producer.ledger import RedisLedger
 from sluice_producer.orders import order_of
 from sluice_schemas.job import Job
 from sluice_schemas.ledger import Claim, connect
-from sluice_schemas.queues import CeleryDoorbell, job_bell
+from sluice_schemas.queues import JOB_BELL, CeleryDoorbell
 from sluice_worker.engine.request import Completion, Request
 from sluice_worker.harvest import Answer, merge
 from sluice_worker.plan import Question, plan
@@ -84,7 +84,7 @@ def steps(url: str, count: int) -> dict[str, float]:
         _through(work, _submitted(taken, url, count), taken)
         with Sluice(url) as client:
             whole = [client.submit(each, schema=SCHEMA) for each in same(count, mark="whole")]
-        taken.take("whole", lambda job: work.run(job.id), whole)
+        taken.take("whole", lambda job: work.run(), whole)
     finally:
         for stop in stops:
             stop()
@@ -96,7 +96,7 @@ def _submitted(taken: Steps, url: str, count: int) -> list[Job]:
     doorbell = CeleryDoorbell(url)
     orders = taken.take("order", lambda each: order_of(each, SCHEMA, {}), [*same(count, mark="step")])
     jobs = taken.take("accept", RedisLedger(connect(url)).accept, orders)
-    taken.take("ring", lambda job: doorbell.ring(*job_bell(job.id, job.priority)), jobs)
+    taken.take("ring", lambda job: doorbell.ring(*JOB_BELL), jobs)
     doorbell.close()
     return jobs
 
@@ -119,7 +119,7 @@ def _through(work: Work, jobs: Sequence[Job], taken: Steps) -> None:
         return claim, found.model_copy(update={"job_id": claim.job_id})
 
     work.catalogue.find(SCHEMA)
-    claims = [claim for claim in taken.take("claim", lambda job: work.ledger.claim(job.id, "steps"), jobs) if claim]
+    claims = [claim for claim in taken.take("claim", lambda job: work.ledger.claim("steps"), jobs) if claim]
     questions = taken.take("plan", planned, claims)
     futures = taken.take("engine", asked, questions)
     extractions = taken.take("merge", merged, [*zip(claims, questions, futures, strict=True)])

@@ -7,6 +7,7 @@ Celery task around the model.
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,19 @@ from bench.queue_documents import ANSWER, NOTHING, prompts
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready
 
+from sluice_schemas.catalogue import Catalogue
 from sluice_schemas.ledger import connect
 from sluice_schemas.queues import EXTRACT_TASK, CeleryDoorbell
-from sluice_worker.catalogue import Catalogue
 from sluice_worker.engine import load, model_folder
 from sluice_worker.engine.device import number_format
+from sluice_worker.engine.request import Completion, Request
 from sluice_worker.engine.scripted import ScriptedEngine
 from sluice_worker.leases import Leases
 from sluice_worker.ledger import RedisLedger
 from sluice_worker.process import extractor
 from sluice_worker.process.logs import configure
 from sluice_worker.process.station import Station
+from sluice_worker.pulse import Patience, Pulse
 from sluice_worker.settings import Settings
 from sluice_worker.sweeper import Sweeper
 from sluice_worker.tasks import app as celery_app
@@ -40,15 +43,32 @@ def scripted(answer: str, url: str, ready: Path) -> None:
     """What `sluice worker` runs, around an engine with one answer."""
     settings = Settings(redis_url=url)
     work, stops = scripted_work(answer, settings)
-    app = celery_app.make(url, "extract")
-    extract.register(app, work, on_death=lambda dead: None)
+    pulse = Pulse(
+        work.doorbell,
+        connect(url),
+        name="bench",
+        threads=settings.threads,
+        patience=Patience(settings.deaf_s, settings.stuck_s),
+        on_deaf=lambda: None,
+    )
+    app = celery_app.make(url, "extract", canary=pulse.queue)
+    extract.register(app, work, pulse, on_death=lambda dead: None)
     _station(app, settings).serve(helpers=stops, on_ready=lambda: extractor.mark(ready))
+
+
+class Forgetful(ScriptedEngine):
+    """Keeps no prompts, as a hundred thousand of them would look like a leak."""
+
+    def submit(self, request: Request) -> "Future[Completion]":
+        future = super().submit(request)
+        self.prompts.clear()
+        return future
 
 
 def scripted_work(answer: str, settings: Settings) -> tuple[Work, list[Any]]:
     """The work of a worker whose engine gives this answer at once, and what stops its threads."""
     ledger, doorbell = RedisLedger(connect(settings.redis_url)), CeleryDoorbell(settings.redis_url)
-    engine = ScriptedEngine(lambda prompt: answer)
+    engine = Forgetful(lambda prompt: answer)
     leases = Leases(ledger, every_s=settings.lease_s / 4)
     sweeper = Sweeper(ledger, doorbell, every_s=settings.sweep_every_s)
     limits = load.limits(settings, engine)
@@ -58,7 +78,7 @@ def scripted_work(answer: str, settings: Settings) -> tuple[Work, list[Any]]:
 
 def bare(url: str, ready: Path) -> None:
     """The same Celery worker on kombu's own transport, whose task does nothing."""
-    app = celery_app.make(url, "extract")
+    app = celery_app.make(url, "extract", canary="bench")
     app.conf.update(broker_transport="redis")
 
     @app.task(name=EXTRACT_TASK)  # type: ignore[untyped-decorator]

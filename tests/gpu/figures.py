@@ -29,7 +29,7 @@ class Figures:
     prompt_tokens_per_s: float
     completion_tokens_per_s: float
     prefill_tokens_per_s: float
-    decode_tokens_per_s: float
+    decode_tokens_per_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Standing:
     prefill_ceiling: float
     prefill_share: float
     decode_ceiling: float
-    decode_share: float
+    decode_share: float | None
 
 
 def figures(
@@ -53,7 +53,9 @@ def figures(
 ) -> Figures:
     """`prefills` asked for one token an answer, `wholes` for all of them; the difference is decoding.
 
-    `requests_per_document` is that of the whole workload: a pass over a few documents may have had a few more.
+    There is no rate of decoding where whole passes took no longer than the prompts alone: a busy machine's noise was
+    larger than it. `requests_per_document` is that of the whole workload: a pass over a few documents may have had a
+    few more.
     """
     whole = wholes[0]
     prefill_s = statistics.median(each.seconds for each in prefills)
@@ -72,7 +74,7 @@ def figures(
         prompt_tokens_per_s=statistics.median(each.prompt_tokens_per_s for each in wholes),
         completion_tokens_per_s=statistics.median(each.completion_tokens_per_s for each in wholes),
         prefill_tokens_per_s=statistics.median(each.prompt_tokens_per_s for each in prefills),
-        decode_tokens_per_s=(whole.completion_tokens - whole.requests) / decode_s,
+        decode_tokens_per_s=(whole.completion_tokens - whole.requests) / decode_s if decode_s > 0 else None,
     )
 
 
@@ -86,4 +88,5 @@ def standing(found: Figures, shape: Shape, ceilings: Ceilings, *, is_nf4: bool) 
         context=found.context,
         weight_bits=NF4_BITS if is_nf4 else BF16_BITS,
     )
-    return Standing(prefill, found.prefill_tokens_per_s / prefill, decode, found.decode_tokens_per_s / decode)
+    rate = found.decode_tokens_per_s
+    return Standing(prefill, found.prefill_tokens_per_s / prefill, decode, None if rate is None else rate / decode)

@@ -56,7 +56,9 @@ def test_it_measures_every_engine_against_the_same_ceilings(tmp_path: Path) -> N
         assert part["documents_per_s"] == pytest.approx(
             part["times_quick_start"] * parts["quick start"]["documents_per_s"]
         )
-        assert 0 < part["decode_share"] < 1
+        # Eight tokens by a model of this size: on a busy machine they may drown in the noise of their prompts.
+        if (rate := part["decode_tokens_per_s"]) is not None:
+            assert part["decode_share"] == pytest.approx(rate / part["decode_ceiling"])
         assert part["prefill_share"] == pytest.approx(part["prefill_tokens_per_s"] / part["prefill_ceiling"])
         assert part["memory_bytes"] > 0
         assert 1 <= part["passes"] <= 5

@@ -1,5 +1,6 @@
 """What is measured: the prompts of the workload, and how passes become figures."""
 
+import pytest
 from bench import workload
 from bench.roofline import Ceilings
 from bench.shape import SMALL
@@ -60,6 +61,15 @@ def test_decoding_is_what_a_pass_takes_beyond_its_prompts() -> None:
     assert found.decode_tokens_per_s == 100 / 5
     assert found.documents_per_s == 5 / 7
     assert (found.prompt_tokens, found.context) == (100, 105.5)
+
+
+@pytest.mark.parametrize("whole_s", [1.5, 2.0])
+def test_decoding_that_drowned_in_noise_has_no_rate(whole_s: float) -> None:
+    prefills, wholes = zip(made(2.0, whole_s), strict=True)
+    found = figures(prefills, wholes, batch=10, requests_per_document=2.0, load_s=1.0, memory_bytes=1)
+    assert found.decode_tokens_per_s is None
+    shares = standing(found, SMALL, Ceilings("cpu", 1, {"square": 1e12}, {"read": 1e9}), is_nf4=False)
+    assert shares.decode_share is None
 
 
 def test_a_sample_with_more_requests_a_document_does_not_count_as_slower() -> None:
