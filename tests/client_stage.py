@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ledger_stage import claim_on, endpoint
+
 from sluice_producer import ExtractionSchema, Job, Sluice
 from sluice_producer.testing import empty
 from sluice_schemas.ledger import Claim, MemoryLedger
@@ -27,6 +29,7 @@ class Stage:
     def __init__(self, ledger: MemoryLedger | None = None) -> None:
         self.clock = Turn()
         self.ledger = ledger or MemoryLedger(clock=self.clock)
+        self.ledger.outbox.add_endpoint(endpoint("kb"), replace=True)
         self.bell = SilentDoorbell()
         self.client = Sluice(ledger=self.ledger, doorbell=self.bell)
 
@@ -34,9 +37,7 @@ class Stage:
         return self.client.submit(text, schema=NEWS, **options)
 
     def claim(self, job_id: str) -> Claim:
-        claim = self.ledger.claim(job_id, "w")
-        assert claim is not None
-        return claim
+        return claim_on(self.ledger, job_id)
 
     def commit(self, job_id: str) -> None:
         claim = self.claim(job_id)

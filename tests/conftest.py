@@ -14,7 +14,9 @@ from sluice_worker.engine import cpu
 cpu.behave()
 # What is started in the background ignores Ctrl-C, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-pytest.register_assert_rewrite("engine_contract", "ledger_contract", "ledger_stage", "sweep_contract", "work_stage")
+pytest.register_assert_rewrite(
+    "engine_contract", "ledger_contract", "ledger_machine", "ledger_stage", "sweep_contract", "work_stage"
+)
 
 # A busy machine is no fault of the code: speed is measured by benchmarks.
 settings.register_profile("sluice", deadline=None)

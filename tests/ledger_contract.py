@@ -1,15 +1,16 @@
 """What every ledger must do, run against the twin in memory and against a real Redis."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from ledger_stage import QUICK, Stage, extraction, order, schema
+from ledger_stage import QUICK, Stage, claim_on, extraction, order, schema
 
 from sluice_schemas.errors import Conflict, Full, Lost, NotFound
 from sluice_schemas.event import Event
-from sluice_schemas.ledger import Limits, Verdict
+from sluice_schemas.ledger import Limits, Receipt, Verdict
 
 
 class LedgerContract:
@@ -29,7 +30,7 @@ class LedgerContract:
     def test_same_key_same_content_is_the_same_job_even_after_its_end(self, stage: Stage) -> None:
         job = stage.submit()
         assert stage.submit().id == job.id
-        claim = stage.worker.claim(job.id, "w")
+        claim = stage.worker.claim("w")
         assert claim is not None
         stage.worker.commit(claim, extraction(claim))
         assert (stage.submit().id, stage.submit().state) == (job.id, "succeeded")
@@ -75,46 +76,120 @@ class LedgerContract:
         assert stage.submit(key="2").state == "queued"
 
     def test_eight_claimers_get_one_claim(self, stage: Stage) -> None:
-        job = stage.submit()
+        stage.submit()
         with ThreadPoolExecutor(8) as pool:
-            claims = [*pool.map(lambda n: stage.worker.claim(job.id, f"w{n}"), range(16))]
+            claims = [*pool.map(lambda n: stage.worker.claim(f"w{n}"), range(16))]
         assert sum(claim is not None for claim in claims) == 1
 
     def test_claim_carries_what_was_ordered(self, stage: Stage) -> None:
         wanted = order(priority="bulk", endpoints=("kb",), timeout_s=60)
         job = stage.producer.accept(wanted)
-        claim = stage.worker.claim(job.id, "w")
+        claim = stage.worker.claim("w")
         assert claim is not None
         assert (claim.order, claim.attempt, claim.is_suspect, claim.deadline) == (wanted, 1, False, job.deadline)
         assert claim.job == stage.producer.job(job.id)
 
-    def test_doorbell_for_a_job_that_is_not_waiting_is_dropped(self, stage: Stage) -> None:
-        running, ended, delayed = (stage.claimed(key=key) for key in "abc")
+    def test_what_does_not_wait_cannot_be_claimed(self, stage: Stage) -> None:
+        _running, ended, delayed = (stage.claimed(key=key) for key in "abc")
         stage.worker.commit(ended, extraction(ended))
         stage.worker.fail(delayed, "later", verdict="retry", retry_delay_s=60)
-        for job_id in ("0" * 32, running.job_id, ended.job_id, delayed.job_id):
-            assert stage.worker.claim(job_id, "w") is None
+        assert stage.worker.claim("w") is None
+
+    def test_jobs_of_one_tenant_are_taken_in_the_order_in_which_they_came(self, stage: Stage) -> None:
+        jobs = [stage.submit(key=str(n)).id for n in range(5)]
+        assert turns(stage, 5) == jobs
+
+    def test_classes_share_by_weight_and_none_starves(self, stage: Stage) -> None:
+        stage.worker.set_limits(replace(QUICK, weight_interactive=6, weight_bulk=3, weight_replay=1))
+        names: dict[str, str] = {}
+        for name in ("interactive", "bulk"):
+            names |= {stage.submit(key=f"{name}{n:02}", priority=name).id: name for n in range(60)}
+        for n in range(60):
+            claim = stage.claimed(key=f"replay{n:02}", priority="replay")
+            stage.worker.release(claim)
+            names[claim.job_id] = "replay"
+        taken = Counter(names[each] for each in turns(stage, 50))
+        assert taken["interactive"] == pytest.approx(30, abs=2)
+        assert taken["bulk"] == pytest.approx(15, abs=2)
+        assert taken["replay"] == pytest.approx(5, abs=2)
+
+    def test_a_class_gets_no_credit_for_the_time_in_which_it_asked_for_nothing(self, stage: Stage) -> None:
+        for n in range(40):
+            stage.submit(key=f"b{n}", priority="bulk")
+        turns(stage, 20)
+        late = {stage.submit(key=f"r{n}", priority="replay").id for n in range(20)}
+        assert len(late.intersection(turns(stage, 10))) in (2, 3), "a fifth, by weight 1 to 4, and no more"
+
+    def test_a_tenant_with_many_documents_does_not_hold_up_the_others(self, stage: Stage) -> None:
+        for n in range(30):
+            stage.submit(key=f"a{n}", tenant="a")
+        turns(stage, 5)
+        small = {stage.submit(key=f"b{n}", tenant="b").id for n in range(3)}
+        assert small <= set(turns(stage, 7)), "each second turn is theirs"
+
+    def test_tenants_share_bytes_and_not_documents(self, stage: Stage) -> None:
+        long = {stage.submit(key=f"l{n}", tenant="long", text="Anna " * 2000).id for n in range(10)}
+        for n in range(60):
+            stage.submit(key=f"s{n}", tenant="short", text="Anna " * 200)
+        taken = turns(stage, 30)
+        assert len(long.intersection(taken)) in (3, 4), "one of ten times the length for each ten"
+
+    def test_a_job_that_is_given_back_keeps_its_turn(self, stage: Stage) -> None:
+        first, second = (stage.submit(key=key).id for key in "ab")
+        stage.worker.release(claim_on(stage.worker, first))
+        assert turns(stage, 2) == [first, second]
+
+    def test_a_long_document_comes_back_as_it_was(self, stage: Stage) -> None:
+        text = "Anna works in Kyiv. 安娜在基辅工作。" * 8000
+        claim = stage.claimed(text=text)
+        assert claim.order.document.text == text
+        assert stage.worker.counts().backlog_bytes < 64 * 1024, "it lies there compressed"
+
+    def test_the_time_that_is_left_is_told_with_the_claim(self, stage: Stage) -> None:
+        assert stage.claimed(key="a", timeout_s=60).time_left_s == pytest.approx(60, abs=1)
+        assert stage.claimed(key="b").time_left_s is None
+
+    def test_webhooks_that_wait_hold_back_jobs_that_would_add_one_for_their_endpoint(self, stage: Stage) -> None:
+        stage.worker.set_limits(replace(QUICK, max_deliveries=1))
+        stage.committed()
+        with pytest.raises(Full, match="SLUICE_BACKLOG_DELIVERIES"):
+            stage.submit(key="posts", endpoints=("audit", "kb"))
+        assert stage.submit(key="posts not").state == "queued"
+        assert stage.submit(key="posts elsewhere", endpoints=("audit",)).state == "queued"
+        stage.settle(stage.consignment(), Receipt("delivered"))
+        assert stage.submit(key="posts", endpoints=("audit", "kb")).state == "queued"
+
+    def test_an_endpoint_that_nobody_registered_is_refused(self, stage: Stage) -> None:
+        with pytest.raises(NotFound, match=r"'nowhere'.*sluice endpoints"):
+            stage.submit(endpoints=("kb", "nowhere"))
+        assert stage.worker.counts().queued == 0
+
+    def test_full_says_when_to_come_back(self, stage: Stage) -> None:
+        stage.worker.set_limits(replace(QUICK, max_jobs=1))
+        stage.submit(key="0")
+        with pytest.raises(Full, match="SLUICE_BACKLOG_JOBS") as refused:
+            stage.submit(key="1")
+        assert refused.value.retry_after_s == 1.0, "the least"
 
     def test_commit_ends_the_job_and_fills_the_outbox(self, stage: Stage) -> None:
         claim = stage.claimed(endpoints=("kb", "audit"))
         result = extraction(claim)
         assert stage.producer.result(claim.job_id) is None
-        deliveries = stage.worker.commit(claim, result)
+        assert stage.worker.commit(claim, result) == 2
         job = stage.producer.job(claim.job_id)
         assert (job.state, job.has_ended, job.reason) == ("succeeded", True, None)
         assert stage.producer.result(claim.job_id) == result
-        posts = [stage.worker.claim_delivery(each, "w") for each in deliveries]
-        assert [post.endpoint for post in posts if post] == ["kb", "audit"]
-        for post in posts:
-            assert post is not None
+        given = [stage.consignment() for _ in range(2)]
+        assert {each.endpoint.name for each in given} == {"kb", "audit"}
+        for (post,) in (each.claims for each in given):
             event = Event.decode(post.body)
             assert (event.type, event.extraction) == ("extraction.completed", result)
             assert event.job.state == "succeeded"
 
     def test_second_commit_of_one_claim_answers_the_same_and_changes_nothing(self, stage: Stage) -> None:
         claim = stage.claimed(endpoints=("kb",))
-        first = stage.worker.commit(claim, extraction(claim))
-        assert stage.worker.commit(claim, extraction(claim, model="other")) == first
+        assert stage.worker.commit(claim, extraction(claim)) == 1
+        assert stage.worker.commit(claim, extraction(claim, model="other")) == 0, "nothing new to ring for"
         result = stage.producer.result(claim.job_id)
         assert result is not None
         assert result.model == "m"
@@ -124,7 +199,7 @@ class LedgerContract:
     def test_a_settled_claim_cannot_be_settled_otherwise(self, stage: Stage, verdict: Verdict, other: Verdict) -> None:
         claim, committed = stage.claimed(endpoints=("kb",)), stage.claimed(key="c")
         outcome = stage.worker.fail(claim, "x", verdict=verdict)
-        assert stage.worker.fail(claim, "y", verdict=other) == outcome
+        assert stage.worker.fail(claim, "y", verdict=other).state == outcome.state
         assert stage.producer.job(claim.job_id).reason == "x"
         stage.worker.commit(committed, extraction(committed))
         with pytest.raises(Lost):
@@ -137,7 +212,7 @@ class LedgerContract:
     def test_third_failure_is_dead_with_its_evidence(self, stage: Stage) -> None:
         job = stage.submit(endpoints=("kb",))
         for attempt in (1, 2, 3):
-            claim = stage.worker.claim(job.id, "w")
+            claim = stage.worker.claim("w")
             assert claim is not None
             reason, trace = f"unparseable {attempt}", f"trace {attempt}"
             outcome = stage.worker.fail(claim, reason, verdict="retry", traceback=trace, raw="{")
@@ -145,8 +220,7 @@ class LedgerContract:
         letter = stage.worker.dead_letter(job.id)
         assert (letter.job.reason, letter.traceback, letter.raw) == ("unparseable 3", "trace 3", "{")
         assert [each.id for each in stage.worker.dead_letters()] == [job.id]
-        post = stage.worker.claim_delivery(outcome.deliveries[0], "w")
-        assert post is not None
+        (post,) = stage.consignment().claims
         event = Event.decode(post.body)
         assert (event.type, event.job.state, event.job.reason) == ("extraction.failed", "dead", "unparseable 3")
 
@@ -162,7 +236,7 @@ class LedgerContract:
         assert stage.producer.cancel(running.job_id).state == "cancelled"
         assert stage.producer.cancel(ended.job_id) == stage.producer.job(ended.job_id)
         assert stage.producer.job(ended.job_id).state == "succeeded"
-        assert stage.worker.claim(queued.id, "w") is None
+        assert stage.worker.claim("w") is None
         assert stage.worker.renew([running]) == {running.job_id: "cancelled"}
         with pytest.raises(Lost, match="cancelled"):
             stage.worker.commit(running, extraction(running))
@@ -170,7 +244,8 @@ class LedgerContract:
 
     def test_replay_starts_a_dead_job_afresh(self, stage: Stage) -> None:
         claim = stage.claimed(endpoints=("kb",), timeout_s=60)
-        outcome = stage.worker.fail(claim, "bad adapter", verdict="dead")
+        stage.worker.fail(claim, "bad adapter", verdict="dead")
+        (told,) = stage.consignment().claims
         job = stage.worker.replay(claim.job_id)
         assert (job.state, job.priority, job.attempts, job.deadline, job.ended_at) == (
             "queued",
@@ -184,11 +259,12 @@ class LedgerContract:
         for ask in (stage.worker.replay, stage.worker.dead_letter):
             with pytest.raises(NotFound, match="dead letters"):
                 ask(claim.job_id)
-        again = stage.worker.claim(claim.job_id, "w")
+        again = stage.worker.claim("w")
         assert again is not None
         assert again.order.document == claim.order.document
         assert (again.attempt, again.fence) == (1, claim.fence + 1)
-        assert set(stage.worker.commit(again, extraction(again))).isdisjoint(outcome.deliveries)
+        stage.worker.commit(again, extraction(again))
+        assert stage.consignment().claims[0].id != told.id, "another end, another event"
 
     def test_a_dropped_letter_keeps_nothing_but_how_it_ended(self, stage: Stage) -> None:
         claim, kept = stage.claimed(), stage.claimed(key="kept")
@@ -208,7 +284,7 @@ class LedgerContract:
         with pytest.raises(Full, match="intake is closed"):
             stage.submit(key="after")
         assert stage.submit(key="before") == job
-        claim = stage.worker.claim(job.id, "w")
+        claim = stage.worker.claim("w")
         assert claim is not None
         stage.worker.commit(claim, extraction(claim))
         assert stage.worker.counts().is_closed
@@ -235,6 +311,7 @@ class LedgerContract:
         stage.worker.commit(done, extraction(done))
         stage.wait(0.1)
         counts = stage.worker.counts()
+        assert counts.waiting == {"interactive": 1, "bulk": 0, "replay": 0}
         assert (counts.queued, counts.delayed, counts.running, counts.dead) == (1, 1, 1, 1)
         assert (counts.deliveries, counts.ended) == (2, {"dead": 1, "succeeded": 1})
         assert 0.09 < counts.oldest_age_s < 10
@@ -243,3 +320,9 @@ class LedgerContract:
         stage.producer.cancel(delayed.job_id)
         stage.producer.cancel(_running.job_id)
         assert stage.worker.counts().backlog_bytes == 0
+
+
+def turns(stage: Stage, count: int) -> list[str]:
+    """The jobs whose turn it is, one after the other."""
+    claims = [stage.worker.claim("w") for _ in range(count)]
+    return [claim.job_id for claim in claims if claim]

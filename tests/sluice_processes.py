@@ -3,12 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from sluice_worker.client import SLUICE
 
 START_S = 90.0
 
@@ -39,7 +40,7 @@ class Running:
 def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
     """`sluice` with arguments and SLUICE_ settings (named without the prefix); killed at the end of the block.
 
-    A command that takes work gets a `--ready-file`.
+    It works in `folder`. A command that takes work gets a `--ready-file`.
     """
     serial = len([*folder.glob("*.said")])
     log, ready = folder / f"{serial}.said", folder / f"{serial}.ready"
@@ -47,17 +48,29 @@ def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]
     # Who runs the tests may ignore signals, as nohup does, and children inherit that.
     answering = ("env", "--default-signal=HUP,INT,TERM")
     told = ("--ready-file", str(ready)) if takes_work else ()
-    command = [*answering, sys.executable, "-m", "sluice_producer", *arguments, *told]
+    command = [*answering, *SLUICE, *arguments, *told]
     environment = {**os.environ, "COLUMNS": "80", **{f"SLUICE_{name.upper()}": each for name, each in settings.items()}}
     with log.open("wb") as said:
         process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
     try:
         yield Running(process, log, ready)
     finally:
         process.kill()
         process.wait()
+
+
+def ran(url: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A `sluice` command on a Redis, to its end, in a terminal of 80 columns."""
+    told = {**os.environ, "SLUICE_REDIS_URL": url, "COLUMNS": "80", **environment}
+    return subprocess.run([*SLUICE, *arguments], env=told, capture_output=True, text=True, timeout=60)
 
 
 def until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:

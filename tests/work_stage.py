@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from ledger_stage import order, schema
+from ledger_stage import Clock, endpoint, order, schema
 
+from sluice_schemas.catalogue import Catalogue
 from sluice_schemas.job import Job
 from sluice_schemas.ledger import MemoryLedger
 from sluice_schemas.queues import SilentDoorbell
-from sluice_worker.catalogue import Catalogue
 from sluice_worker.engine.request import Completion, Request
 from sluice_worker.engine.scripted import ScriptedEngine
 from sluice_worker.leases import Leases
@@ -23,14 +23,6 @@ from sluice_worker.work import Work
 REF = "news/entities@1"
 SECRET = "Xanthippe Quux"
 TEXT = f"{SECRET} works in Kyiv."
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
@@ -48,7 +40,7 @@ class Bench:
 
     def run(self, **changes: Any) -> Job:
         job_id = self.submit(**changes)
-        self.work.run(job_id)
+        self.work.run()
         return self.ledger.job(job_id)
 
 
@@ -80,6 +72,8 @@ def bench(engine: ScriptedEngine) -> Iterator[Bench]:
     clock = Clock()
     ledger, doorbell = MemoryLedger(clock=clock), SilentDoorbell()
     ledger.publish(schema())
+    for name in ("kb", "audit"):
+        ledger.outbox.add_endpoint(endpoint(name))
     leases = Leases(ledger, every_s=3600.0)
     limits = Limits(chunk_tokens=1000, overlap_tokens=0, answer_tokens=500)
     try:
@@ -91,9 +85,9 @@ def bench(engine: ScriptedEngine) -> Iterator[Bench]:
 
 
 @contextmanager
-def working(on: Bench, job_id: str, engine: BusyEngine) -> Iterator[Future[None]]:
+def working(on: Bench, job_id: str, engine: BusyEngine) -> Iterator[Future[bool]]:
     """Runs the job in a task thread, from the moment on when the engine has its request."""
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(on.work.run, job_id)
+        run = pool.submit(on.work.run)
         assert engine.has_started.wait(10)
         yield run

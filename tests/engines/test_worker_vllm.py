@@ -10,6 +10,7 @@ from redis import Redis
 from sluice_processes import Running, until
 from worker_site import SENTENCE, Site
 
+from sluice_schemas.ledger import Claim
 from sluice_worker.process.station import Exit
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,6 +38,19 @@ def gone(processes: list[psutil.Process], timeout_s: float) -> bool:
     return not psutil.wait_procs(processes, timeout=timeout_s)[1]
 
 
+def claims_of(site: Site, count: int) -> list[Claim]:
+    """Claims on all jobs once their delay is over; with no worker alive, nobody else sweeps."""
+    claims: list[Claim] = []
+
+    def are_all_claimed() -> bool:
+        site.ledger.sweep()
+        claims.extend(iter(lambda: site.ledger.claim("looking"), None))
+        return len(claims) == count
+
+    until(are_all_claimed)
+    return claims
+
+
 def test_engine_that_dies_takes_the_worker_with_it_and_its_documents_come_back_as_suspects(site: Site) -> None:
     with site.worker(**VLLM) as first:
         first.await_ready()
@@ -51,7 +65,10 @@ def test_engine_that_dies_takes_the_worker_with_it_and_its_documents_come_back_a
         job = site.job(job_id)
         assert (job.state, job.attempts) == ("queued", 1)
         assert "engine process has ended" in (job.reason or "")
-    until(lambda: (claim := site.ledger.claim(jobs[0], "looking")) is not None and claim.is_suspect)
+    suspects = claims_of(site, len(jobs))
+    assert all(each.is_suspect for each in suspects)
+    for each in suspects:
+        site.ledger.release(each)
     with site.worker(**VLLM) as second:
         second.await_ready()
         site.succeeds(*jobs)

@@ -110,9 +110,12 @@ def test_results_come_while_documents_are_still_to_come(desk: Desk, redis_url: s
             process.stdin.flush()
             time.sleep(0.05)
         first = Extraction.decode(process.stdout.readline())
-        rest, _ = process.communicate(timeout=30)
+        process.stdin.close()
+        # By the same reader: it may have read further than the first line.
+        rest = process.stdout.read()
+        assert process.wait(30) == 0
     assert first.text == "Anna works in Kyiv 0."
-    assert (process.returncode, len(rest.splitlines())) == (0, 3)
+    assert len(rest.splitlines()) == 3
 
 
 def test_memory_does_not_grow_with_the_file(desk: Desk, redis_url: str) -> None:
@@ -137,7 +140,7 @@ def test_interrupt_is_quiet_and_the_jobs_stay(desk: Desk, redis: Redis) -> None:
     desk.write(3)
     process = desk.start(*desk.harvest())
     ends = time.monotonic() + 30
-    while redis.llen("sluice:sluice.extract.bulk") < 3:
+    while redis.llen("sluice:sluice.extract") < 3:
         assert time.monotonic() < ends
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -46,7 +46,7 @@ def test_a_stream_goes_through_a_small_window_and_a_small_backlog(client: Sluice
 def test_how_jobs_end_otherwise(client: Sluice, redis_url: str) -> None:
     ledger = WorkerLedger(connect(redis_url))
     dead, cancelled, slow = (client.submit(f"text {n}", schema=NEWS).id for n in range(3))
-    claim = ledger.claim(dead, "w")
+    claim = ledger.claim("w")
     assert claim is not None
     ledger.fail(claim, "the model fell over", verdict="dead")
     assert client.cancel(cancelled).state == "cancelled"

@@ -4,22 +4,27 @@ import base64
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import orjson
 import pytest
-from ledger_stage import extraction, order
+from ledger_stage import endpoint, extraction, order
 from redis import Redis
 from sluice_processes import started, until
+from webhook_inbox import Inbox, receiving
 
 from sluice_producer.ledger import RedisLedger as ProducerLedger
 from sluice_schemas.ledger import connect
-from sluice_schemas.queues import CeleryDoorbell, delivery_bell
-from sluice_worker.demo.receiver import receiving
-from sluice_worker.ledger import RedisLedger
+from sluice_schemas.queues import DELIVERY_BELL, CeleryDoorbell
+from sluice_worker.ledger import RedisLedger, RedisOutbox
 from sluice_worker.process.station import Exit
 
 SECRET = f"whsec_{base64.b64encode(b'k' * 32).decode()}"
-QUICK = {"sweep_every_s": "0.2", "delivery_timeout_s": "2"}
+QUICK = {
+    "sweep_every_s": "0.2",
+    "delivery_timeout_s": "2",
+    "delivery_networks": '["127.0.0.0/8"]',
+    "delivery_schedule_s": "[1, 1, 1, 1]",
+}
 
 
 class Outbox:
@@ -27,15 +32,18 @@ class Outbox:
 
     def __init__(self, url: str) -> None:
         self.producer, self.ledger = ProducerLedger(connect(url)), RedisLedger(connect(url))
+        self.rows = RedisOutbox(connect(url))
 
-    def fill(self, count: int) -> set[str]:
-        """The ids of the deliveries. No doorbell is rung."""
+    def fill(self, count: int, *, to: str, name: str = "kb", **about: Any) -> set[str]:
+        """The ids of the jobs whose results wait for an endpoint. No doorbell is rung."""
+        self.rows.add_endpoint(endpoint(name, url=to, allow_http=True, **about), replace=True)
         found: set[str] = set()
         for n in range(count):
-            job = self.producer.accept(order(key=f"key {n}", text=f"Anna works in town {n}.", endpoints=("kb",)))
-            claim = self.ledger.claim(job.id, "w")
+            self.producer.accept(order(key=f"{name} {n}", text=f"Anna works in town {n}.", endpoints=(name,)))
+            claim = self.ledger.claim("w")
             assert claim is not None
-            found.update(self.ledger.commit(claim, extraction(claim)))
+            self.ledger.commit(claim, extraction(claim))
+            found.add(claim.job_id)
         return found
 
     def is_empty(self) -> bool:
@@ -47,9 +55,12 @@ def outbox(redis: Redis, redis_url: str) -> Outbox:
     return Outbox(redis_url)
 
 
-def settings(url: str, receiver: str) -> dict[str, str]:
-    endpoints = {"kb": {"url": receiver, "allow_http": True}}
-    return {"redis_url": url, "endpoints": orjson.dumps(endpoints).decode(), "secret_kb": SECRET, **QUICK}
+def settings(url: str) -> dict[str, str]:
+    return {"redis_url": url, "secret_kb": SECRET, "secret_silent": SECRET, **QUICK}
+
+
+def jobs(inbox: Inbox) -> set[str]:
+    return {event.job.id for event in inbox.events.values()}
 
 
 @pytest.fixture
@@ -62,17 +73,41 @@ def doorbell(redis_url: str) -> Iterator[CeleryDoorbell]:
 def test_every_event_arrives_once_whatever_is_rung(
     outbox: Outbox, doorbell: CeleryDoorbell, redis_url: str, tmp_path: Path
 ) -> None:
-    with receiving(SECRET) as inbox, started(tmp_path, "deliver", **settings(redis_url, inbox.url)) as process:
+    with receiving(SECRET) as inbox, started(tmp_path, "deliver", **settings(redis_url)) as process:
         process.await_ready()
-        posted = outbox.fill(40)
-        for each in [*posted, *posted, "none"]:
-            doorbell.ring(*delivery_bell(each))
+        posted = outbox.fill(40, to=inbox.url)
+        for _ in range(90):
+            doorbell.ring(*DELIVERY_BELL)
         until(outbox.is_empty)
-        assert inbox.events.keys() == posted
+        assert jobs(inbox) == posted
+        assert len(inbox.events) == 40
         assert inbox.refused == 0
         assert process.stop() == Exit.DONE
         assert "Anna" not in process.said()
         assert SECRET not in process.said()
+
+
+def test_a_long_line_is_worked_off_without_a_bell_for_each(outbox: Outbox, redis_url: str, tmp_path: Path) -> None:
+    with receiving(SECRET) as inbox:
+        posted = outbox.fill(60, to=inbox.url)
+        with started(tmp_path, "deliver", **settings(redis_url) | {"sweep_every_s": "2"}) as process:
+            process.await_ready()
+            until(outbox.is_empty)
+            assert jobs(inbox) == posted
+            assert process.stop() == Exit.DONE
+
+
+def test_endpoints_that_hang_do_not_keep_others_from_theirs(outbox: Outbox, redis_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, receiving(SECRET) as inbox:
+        outbox.fill(40, to=f"http://127.0.0.1:{silent.getsockname()[1]}/", name="silent")
+        posted = outbox.fill(40, to=inbox.url)
+        patient = settings(redis_url) | {"delivery_timeout_s": "60", "grace_s": "0.5"}
+        with started(tmp_path, "deliver", **patient) as process:
+            process.await_ready()
+            until(lambda: jobs(inbox) == posted)
+            assert outbox.rows.endpoint("silent").endpoint.concurrency == 4
+            assert outbox.rows.endpoint("silent").waiting == 40
+            process.stop()
 
 
 def test_receiver_that_is_away_at_first(
@@ -81,22 +116,45 @@ def test_receiver_that_is_away_at_first(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    (posted,) = outbox.fill(1)
-    url = f"http://127.0.0.1:{port}/events"
-    with started(tmp_path, "deliver", **settings(redis_url, url)) as process:
+    posted = outbox.fill(1, to=f"http://127.0.0.1:{port}/events")
+    with started(tmp_path, "deliver", **settings(redis_url)) as process:
         process.await_ready()
-        doorbell.ring(*delivery_bell(posted))
-        until(lambda: "delivery.retry" in process.said())
+        doorbell.ring(*DELIVERY_BELL)
+        until(lambda: "delivery.refused" in process.said())
         assert not outbox.is_empty()
         with receiving(SECRET, port=port) as inbox:
             until(outbox.is_empty)
-            assert inbox.events.keys() == {posted}
+            assert jobs(inbox) == posted
         assert process.stop() == Exit.DONE
 
 
-def test_wrong_secret_is_refused_at_the_start(redis: Redis, redis_url: str, tmp_path: Path) -> None:
-    wrong = settings(redis_url, "http://127.0.0.1:1/") | {"secret_kb": "hunter2-hunter2"}
-    with started(tmp_path, "deliver", **wrong) as process:
-        assert process.process.wait(60) == Exit.MISCONFIGURED
-        assert "whsec_" in process.said()
-        assert "hunter2" not in process.said()
+def test_sigterm_gives_back_what_a_receiver_keeps_waiting(
+    outbox: Outbox, doorbell: CeleryDoorbell, redis_url: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        outbox.fill(1, to=f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        patient = settings(redis_url) | {"delivery_timeout_s": "60", "grace_s": "0.5"}
+        with started(tmp_path, "deliver", **patient) as process:
+            process.await_ready()
+            doorbell.ring(*DELIVERY_BELL)
+            connection, _ = silent.accept()
+            with connection:
+                assert outbox.rows.claim_deliveries("another") is None, "it is being posted"
+                assert process.stop() == Exit.GRACE_OVER
+        again = outbox.rows.claim_deliveries("another")
+        assert again is not None, "at once"
+        assert again.claims[0].attempt == 1, "nobody knows whether it was tried"
+
+
+def test_an_endpoint_without_a_secret_is_named_and_keeps_nobody_else(
+    outbox: Outbox, redis_url: str, tmp_path: Path
+) -> None:
+    with receiving(SECRET) as inbox:
+        outbox.fill(1, to=inbox.url, name="other")
+        posted = outbox.fill(1, to=inbox.url)
+        with started(tmp_path, "deliver", **settings(redis_url), secret_other="hunter2-hunter2") as process:
+            process.await_ready()
+            until(lambda: jobs(inbox) == posted)
+            assert "SLUICE_SECRET_OTHER" in process.said()
+            assert "hunter2" not in process.said()
+            assert process.stop() == Exit.DONE

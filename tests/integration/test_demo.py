@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 from rich.cells import cell_len
@@ -86,10 +87,11 @@ def test_spans_are_true(demo: Demo) -> None:
 
 def test_every_webhook_was_verified(demo: Demo) -> None:
     told = orjson.loads((demo.folder.parent / "demo.json").read_bytes())
-    assert (told["documents"], told["webhooks"]) == (45, 45)
+    assert (told["documents"], told["webhooks"], told["knowledge"]["documents"]) == (45, 45, 45)
+    assert min(told["knowledge"].values()) >= 10
     assert 0 <= told["outside_engine_share"] < 1
     assert set(told["strict_f1"]) >= {"NER en", "NER zh", "RE en", "RE zh"}
-    assert "45 signed webhooks arrived and were verified" in demo.output
+    assert "45 events were delivered by signed webhooks." in demo.output
 
 
 def test_page_stands_alone(demo: Demo) -> None:
@@ -125,3 +127,15 @@ def test_interrupted_it_leaves_nothing(tmp_path: Path) -> None:
         assert running.process.wait(60) == 130
         assert left_in(tmp_path) == []
         assert "Traceback" not in running.said()
+
+
+def test_kept_it_serves_the_knowledge_base_until_it_is_stopped(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--keep", "--out", str(tmp_path / "demo")) as running:
+        until(lambda: "The knowledge base is at http" in running.said() or running.process.poll() is not None, 300)
+        found = re.search(r"The knowledge base is at (\S+)", running.said())
+        assert found, running.said()
+        assert httpx.get(f"{found[1]}/health").json()["documents"] == 45
+        assert "<html" in httpx.get(found[1]).text
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert running.process.wait(60) == 130
+        assert left_in(tmp_path) == []

@@ -2,20 +2,18 @@
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import orjson
 import pytest
 from ledger_stage import order, schema
 from redis import Redis
+from sluice_processes import ran
 
 from sluice_producer.ledger import RedisLedger as ProducerLedger
 from sluice_schemas.errors import Full
-from sluice_schemas.queues import EXTRACT_QUEUES
+from sluice_schemas.queues import EXTRACT_QUEUE
+from sluice_worker.client import SLUICE
 from sluice_worker.ledger import RedisLedger
-
-SLUICE = str(Path(sys.executable).with_name("sluice"))
 
 
 @pytest.fixture
@@ -26,52 +24,47 @@ def letters(redis: Redis) -> list[str]:
     jobs: list[str] = []
     for key in ("first", "second"):
         job = producer.accept(order(key=key))
-        claim = worker.claim(job.id, "w")
+        claim = worker.claim("w")
         assert claim is not None
         worker.fail(claim, f"The {key} broke.", verdict="dead", traceback=f"trace {key}", raw="{")
         jobs.insert(0, job.id)
     return jobs
 
 
-def sluice(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "SLUICE_REDIS_URL": url, "COLUMNS": "80"}
-    return subprocess.run([SLUICE, *arguments], env=environment, capture_output=True, text=True, timeout=60)
-
-
 def test_list_and_show_tell_all_there_is(redis_url: str, letters: list[str]) -> None:
-    listed = sluice(redis_url, "dead", "list")
+    listed = ran(redis_url, "dead", "list")
     assert [orjson.loads(line)["id"] for line in listed.stdout.splitlines()] == letters
-    shown = orjson.loads(sluice(redis_url, "dead", "show", letters[0]).stdout)
+    shown = orjson.loads(ran(redis_url, "dead", "show", letters[0]).stdout)
     assert (shown["reason"], shown["traceback"], shown["raw"]) == ("The second broke.", "trace second", "{")
 
 
 def test_replay_queues_and_rings_and_names_what_is_no_letter(redis: Redis, redis_url: str, letters: list[str]) -> None:
-    done = sluice(redis_url, "dead", "replay", "no-such-job", letters[1])
+    done = ran(redis_url, "dead", "replay", "no-such-job", letters[1])
     assert (done.returncode, done.stdout) == (1, f"{letters[1]} queued\n")
     assert "'no-such-job' is not among the dead letters" in done.stderr
-    assert redis.llen(f"sluice:{EXTRACT_QUEUES['replay']}") == 1
-    assert sluice(redis_url, "dead", "replay", "--all").stdout == f"{letters[0]} queued\n"
+    assert redis.llen(f"sluice:{EXTRACT_QUEUE}") == 1
+    assert ran(redis_url, "dead", "replay", "--all").stdout == f"{letters[0]} queued\n"
     assert RedisLedger(redis).counts().queued == 2
 
 
 def test_drop_asks_first_and_deletes_for_good(redis: Redis, redis_url: str, letters: list[str]) -> None:
-    assert sluice(redis_url, "dead", "drop", "--all").returncode == 130, "nobody said yes"
+    assert ran(redis_url, "dead", "drop", "--all").returncode == 130, "nobody said yes"
     assert RedisLedger(redis).counts().dead == 2
-    assert sluice(redis_url, "dead", "drop", "--yes", "--all").returncode == 0
-    assert sluice(redis_url, "dead", "list").stdout == ""
+    assert ran(redis_url, "dead", "drop", "--yes", "--all").returncode == 0
+    assert ran(redis_url, "dead", "list").stdout == ""
     assert redis.keys("*:doc:*") == []
 
 
 def test_neither_jobs_nor_all_is_a_usage_error(redis_url: str) -> None:
     for action in (("replay",), ("drop", "--yes")):
-        done = sluice(redis_url, "dead", *action)
+        done = ran(redis_url, "dead", *action)
         assert done.returncode == 2
         assert "Name the jobs, or say --all." in done.stderr
 
 
 def test_jobs_counts_and_measures(redis: Redis, redis_url: str, letters: list[str]) -> None:
     ProducerLedger(redis).accept(order(key="waits"))
-    done = sluice(redis_url, "jobs", "--over", "0.2")
+    done = ran(redis_url, "jobs", "--over", "0.2")
     figures = orjson.loads(done.stdout)
     assert (figures["queued"], figures["dead"], figures["ended"]) == (1, 2, {"dead": 2})
     assert (figures["accepted_per_s"], figures["ended_per_s"]) == (0, 0)
@@ -83,7 +76,7 @@ def test_drain_waits_for_what_was_accepted_and_resume_opens_again(redis: Redis, 
     worker.publish(schema())
     job = producer.accept(order(key="before"))
     with subprocess.Popen(
-        [SLUICE, "drain", "--wait"],
+        [*SLUICE, "drain", "--wait"],
         env={**os.environ, "SLUICE_REDIS_URL": redis_url},
         stdout=subprocess.PIPE,
         text=True,
@@ -99,5 +92,5 @@ def test_drain_waits_for_what_was_accepted_and_resume_opens_again(redis: Redis, 
         producer.cancel(job.id)
         assert draining.communicate(timeout=30)[0] == "Nothing is left to do.\n"
     assert draining.returncode == 0
-    assert sluice(redis_url, "resume").stdout == "The intake is open.\n"
+    assert ran(redis_url, "resume").stdout == "The intake is open.\n"
     assert producer.accept(order(key="after")).state == "queued"

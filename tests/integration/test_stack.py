@@ -60,6 +60,13 @@ def test_serves_and_keeps_what_was_accepted_over_a_restart(tmp_path: Path) -> No
         assert_nothing_is_left(tmp_path, 0)
 
 
+def test_modules_in_the_folder_it_is_started_in_are_not_run(tmp_path: Path) -> None:
+    (tmp_path / "orjson.py").write_text("from pathlib import Path\nPath(__file__).with_suffix('.mark').touch()\n")
+    with up(tmp_path) as (running, _url):
+        assert running.stop() == 0
+    assert not (tmp_path / "orjson.mark").exists()
+
+
 def test_a_second_one_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     with up(tmp_path) as (running, url):
         with started(tmp_path, "up", "--dir", str(tmp_path / "stack")) as second:

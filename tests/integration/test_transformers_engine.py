@@ -1,6 +1,9 @@
 """The Transformers engine on a real, tiny LLaMA: batches, limits, log-probabilities, and text that looks like marks."""
 
+import io
 import math
+import os
+import pickle
 import shutil
 import threading
 import time
@@ -237,6 +240,50 @@ def test_pickled_weights_are_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
     with pytest.raises(Misconfigured, match="only pickled weights"):
         TransformersEngine(tmp_path / "pickled", device="cpu")
+
+
+class Bomb:
+    """A pickle that makes a folder when it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self._mark),)
+
+
+def armed(folder: Path, copy: Path, mark: Path, kind: str) -> Path:
+    """A copy of a model of some kind with code and pickles beside it that make a folder when they run."""
+    shutil.copytree(folder, copy)
+    model = {"model_type": kind, "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}
+    tokenizer = {"auto_map": {"AutoTokenizer": ["evil.Slow", "evil.Fast"]}}
+    for name, changes in (("config.json", model), ("tokenizer_config.json", tokenizer)):
+        (copy / name).write_bytes(orjson.dumps(orjson.loads((copy / name).read_bytes()) | changes))
+    (copy / "evil.py").write_text(f"import os\nos.mkdir({str(mark)!r})\n")
+    for name in ("pytorch_model.bin", "training_args.bin"):
+        (copy / name).write_bytes(pickle.dumps(Bomb(mark)))
+    return copy
+
+
+def test_nothing_in_a_model_folder_is_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = tmp_path / "mark"
+    engine = TransformersEngine(armed(folder, tmp_path / "known", mark, "llama"), device="cpu", dtype="float32")
+    assert answer(engine, request("x", 1)).completion_tokens == 1
+    engine.close()
+    # Somebody would say yes to whatever is asked.
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 20))
+    with pytest.raises(Misconfigured, match="does not load"):
+        TransformersEngine(armed(folder, tmp_path / "unknown", mark, "evil"), device="cpu", dtype="float32")
+    assert not mark.exists()
+
+
+def test_a_chat_template_in_the_folder_has_no_say(folder: Path, tmp_path: Path, engine: TransformersEngine) -> None:
+    shutil.copytree(folder, tmp_path / "chat")
+    (tmp_path / "chat" / "chat_template.jinja").write_text("{{ raise_exception('it was asked') }}")
+    chat = TransformersEngine(tmp_path / "chat", device="cpu", dtype="float32")
+    assert chat._intake.tokenizer.chat_template, "it is there"
+    assert answer(chat, request(TEXTS[1])).text == answer(engine, request(TEXTS[1])).text
+    chat.close()
 
 
 def test_weights_cut_off_in_a_copy_are_told(folder: Path, tmp_path: Path) -> None:

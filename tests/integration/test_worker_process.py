@@ -6,24 +6,28 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from celery import Celery
+from chaos.proxy import Proxy
 from ledger_stage import order
 from redis import Redis
-from redis_server import RedisServer
+from redis_server import WHEEL, RedisServer
 from sluice_processes import started, until
-from worker_site import SENTENCE, Site
+from worker_site import NEWS, SENTENCE, Site
 
 from sluice_producer.ledger import RedisLedger as ProducerLedger
 from sluice_schemas.ledger import connect
-from sluice_schemas.queues import EXTRACT_QUEUES, CeleryDoorbell, job_bell, message
+from sluice_schemas.queues import EXTRACT_QUEUE, JOB_BELL, CeleryDoorbell, broker_options, message
 from sluice_worker.process.station import Exit
 
 pytestmark = pytest.mark.timeout(300)
 
 LONG = SENTENCE * 1500
-QUEUE = f"sluice:{EXTRACT_QUEUES['bulk']}"
+QUEUE = f"sluice:{EXTRACT_QUEUE}"
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def malformed() -> list[bytes]:
     """What a wrong program, or a bad one, might push onto our queue."""
     task, headers = message("sluice.extract", "x")
     body = orjson.dumps({"body": "e30=", "properties": {"delivery_tag": "t", "delivery_info": {}}, "headers": headers})
-    envelope = {
+    envelope: dict[str, Any] = {
         "content-encoding": "binary",
         "content-type": "application/x-python-serialize",
         "headers": {**headers, "lang": "py"},
@@ -53,7 +57,18 @@ def malformed() -> list[bytes]:
     unknown = {**envelope, "content-type": "application/json", "content-encoding": "utf-8"}
     unknown |= {"headers": {**headers, "task": "os.system"}, "body": base64.b64encode(orjson.dumps(task)).decode()}
     odd = unknown | {"headers": headers, "body": base64.b64encode(orjson.dumps([[{"a": 1}, 2], {}, {}])).decode()}
-    return [b"", b"garbage", b"\xff\xfe\x00", b"[]", b"{}", b'"x"', body, *map(orjson.dumps, (pickled, unknown, odd))]
+    # More than a worker takes at once: each is taken already when it turns out that it names no task.
+    nameless = [
+        odd
+        | {
+            "headers": {**headers, "task": ["x"]},
+            "properties": {**envelope["properties"], "delivery_tag": f"n{number}"},
+        }
+        for number in range(200)
+    ]
+    decimal = b'{"__type__": "decimal", "__value__": "x"}'
+    raw = [b"", b"garbage", b"\xff\xfe\x00", b"[]", b"{}", b'"x"', b"[" * 100_000, decimal, body]
+    return [*raw, *map(orjson.dumps, (pickled, unknown, odd, *nameless))]
 
 
 def test_documents_among_rubbish_and_a_flood_of_repeated_bells(site: Site, redis: Redis) -> None:
@@ -63,12 +78,12 @@ def test_documents_among_rubbish_and_a_flood_of_repeated_bells(site: Site, redis
         first = site.submit()
         site.succeeds(first)
         doorbell = CeleryDoorbell(site.url)
-        for n in range(500):
-            doorbell.ring(*job_bell(first if n % 2 else f"none-{n}", "bulk"))
+        for _ in range(500):
+            doorbell.ring(*JOB_BELL)
         jobs = [site.submit(f"{SENTENCE} {n}") for n in range(5)]
         # The client refuses an unknown schema itself.
         bad = ProducerLedger(connect(site.url)).accept(order(schema_ref="no/such@1")).id
-        doorbell.ring(*job_bell(bad, "bulk"))
+        doorbell.ring(*JOB_BELL)
         site.succeeds(*jobs)
         until(lambda: site.job(bad).has_ended)
         assert (site.state(bad), site.job(bad).attempts) == ("dead", 1)
@@ -80,6 +95,16 @@ def test_documents_among_rubbish_and_a_flood_of_repeated_bells(site: Site, redis
         said = worker.said()
         assert "Lovelace" not in said
         assert said.count("doorbell.malformed") >= 6
+
+
+def test_celerys_remote_control_reaches_nobody(site: Site) -> None:
+    with site.worker() as worker, Celery("stranger", broker=site.url, set_as_current=False) as stranger:
+        worker.await_ready()
+        stranger.conf.broker_transport_options = broker_options("extract")
+        assert stranger.control.ping(timeout=2) == []
+        stranger.control.shutdown()
+        site.succeeds(site.submit())
+        assert worker.stop() == Exit.DONE
 
 
 def test_sigterm_lets_a_document_finish(site: Site) -> None:
@@ -103,7 +128,7 @@ def test_sigterm_gives_back_what_takes_longer_than_the_grace(site: Site) -> None
         assert time.monotonic() - started_at < 20
         job = site.job(job_id)
         assert (job.state, job.attempts) == ("queued", 0)
-        assert (again := site.ledger.claim(job_id, "another")) is not None, "at once"
+        assert (again := site.ledger.claim("another")) is not None, "at once"
         assert not again.is_suspect
 
 
@@ -130,6 +155,38 @@ def test_work_goes_on_after_redis_was_away(own_redis: RedisServer, tmp_path: Pat
         own_redis.kill()
         time.sleep(1)
         own_redis.start()
+        site.succeeds(site.submit("Alan Turing worked in Manchester."))
+        assert worker.stop() == Exit.DONE
+    site.client.close()
+
+
+def test_connections_that_are_half_open_are_noticed(tmp_path: Path) -> None:
+    server = RedisServer(str(WHEEL), tmp_path)
+    server.start()
+    proxy = Proxy(urlsplit(server.url).port or 0)
+    site = Site(server.url, tmp_path)
+    with site.worker(redis_url=f"redis://127.0.0.1:{proxy.port}/0") as worker:
+        worker.await_ready()
+        site.succeeds(site.submit())
+        proxy.swallow()
+        site.succeeds(site.submit("Alan Turing worked in Manchester."))
+        assert worker.stop() == Exit.DONE
+    site.client.close()
+    proxy.close()
+    server.kill()
+
+
+def test_a_full_redis_is_worked_off_though_it_takes_no_doorbell(own_redis: RedisServer, tmp_path: Path) -> None:
+    site = Site(own_redis.url, tmp_path)
+    with site.worker(sweep_every_s="0.3") as worker, Redis.from_url(own_redis.url) as redis:
+        worker.await_ready()
+        site.succeeds(site.submit())
+        accept = ProducerLedger(connect(own_redis.url)).accept
+        waiting = [accept(order(key=str(n), schema_ref=NEWS)).id for n in range(3)]
+        redis.config_set("maxmemory", 1)
+        site.succeeds(*waiting)
+        assert "work.unbidden" in worker.said()
+        redis.config_set("maxmemory", 0)
         site.succeeds(site.submit("Alan Turing worked in Manchester."))
         assert worker.stop() == Exit.DONE
     site.client.close()

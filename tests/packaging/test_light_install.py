@@ -60,6 +60,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
         "sluice_schemas",
         "sluice_producer",
         "sluice_worker",
+        "sluice_knowledge",
     }
     assert {f"{each}/py.typed" for each in ("sluice_schemas", "sluice_producer", "sluice_worker")} <= set(names)
     assert sum(name.startswith("sluice_schemas/library/") for name in names) >= 12
@@ -70,6 +71,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
         "sluice_worker/models/sluice-tiny/model.safetensors",
         "sluice_worker/models/sluice-tiny/README.md",
         "sluice_worker/training/recipes/tiny.yaml",
+        "sluice_knowledge/page/index.html",
     ):
         assert needed in names
     assert not [name for name in names if "__pycache__" in name or name.endswith((".bin", ".pt", ".pkl"))]

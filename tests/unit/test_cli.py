@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 
 from sluice_producer.cli import main, sluice
 from sluice_producer.cli.plugins import Commands
-from sluice_producer.cli.progress import printable
 from sluice_producer.cli.schemas import schemas
 from sluice_producer.cli.session import Session
 from sluice_producer.client import Sluice
@@ -22,6 +21,7 @@ from sluice_schemas.errors import Unavailable
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job
 from sluice_schemas.ledger import MemoryLedger
+from sluice_schemas.printable import printable
 from sluice_schemas.queues import SilentDoorbell
 
 NEWS = "news/entities-en@1"
@@ -53,7 +53,7 @@ class TestOneJob:
 
     def test_result(self, desk: Desk) -> None:
         job = desk.submit()
-        claim = desk.ledger.claim(job.id, "w")
+        claim = desk.ledger.claim("w")
         assert claim is not None
         desk.ledger.commit(claim, empty(claim))
         assert Extraction.decode(desk.run("result", job.id).stdout) == empty(claim)
@@ -70,7 +70,7 @@ class TestOneJob:
 
     def test_cancel_comes_too_late(self, desk: Desk) -> None:
         job = desk.submit()
-        claim = desk.ledger.claim(job.id, "w")
+        claim = desk.ledger.claim("w")
         assert claim is not None
         desk.ledger.commit(claim, empty(claim))
         found = desk.run("cancel", job.id)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from click.testing import CliRunner, Result
+from ledger_stage import endpoint
 
 from sluice_producer.cli import sluice
 from sluice_producer.cli.intake import MAX_LINE_BYTES, Wishes, jsonl, plain_text
@@ -30,6 +31,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = MemoryLedger()
+        self.ledger.outbox.add_endpoint(endpoint("kb"))
         self.bell: Doorbell = AnsweringDoorbell(self.ledger, self._answer)
         self.answered: list[str] = []
         self.source, self.out = folder / "in.jsonl", folder / "out.jsonl"
@@ -288,6 +290,7 @@ class TestIntake:
             (b'{"text": "a", "v": 9}', "format version 9"),
             (b'{"text": "a", "metadata": [1]}', "metadata: "),
             (b"[" * 5000, "not JSON"),
+            (b'{"text": "a", "metadata": {"x": ' + b"[" * 248 + b"]" * 248 + b"}}", "metadata: "),  # too deep to send
             (orjson.dumps({"text": "a", "metadata": {"x": "y" * 20_000}}), "metadata has"),
             (orjson.dumps({"text": "x" * (MAX_TEXT_BYTES + 1)}), "the limit is"),
         ],

@@ -29,7 +29,7 @@ from sluice_producer.testing import empty, fake_sluice
 from sluice_schemas import shelf
 from sluice_schemas.errors import BadOutput
 from sluice_schemas.ledger import Claim, MemoryLedger
-from sluice_schemas.queues import EXTRACT_QUEUES
+from sluice_schemas.queues import JOB_BELL, SilentDoorbell
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ class TestSubmit:
         job = stage.client.submit(TEXT, schema=NEWS)
         assert (job.state, job.schema_ref, job.priority) == ("queued", NEWS, "interactive")
         assert job.document_id == hashlib.sha256(TEXT.encode()).hexdigest()
-        assert [(bell.id, bell.queue) for bell in stage.bell.rung] == [(job.id, EXTRACT_QUEUES["interactive"])]
+        assert stage.bell.rung == [JOB_BELL]
 
     def test_options_reach_the_order(self, stage: Stage) -> None:
         job = stage.submit(
@@ -166,7 +166,7 @@ class TestSubmit:
             Sluice(ledger=MemoryLedger())
 
 
-class Broken:
+class Broken(SilentDoorbell):
     """A doorbell that breaks in a way nobody foresaw."""
 
     def ring(self, task: str, queue: str, id: str) -> None:

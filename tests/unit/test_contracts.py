@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from sluice_schemas import errors
 from sluice_schemas.document import MAX_METADATA_BYTES, MAX_TEXT_BYTES, Document
+from sluice_schemas.endpoint import Endpoint
 from sluice_schemas.errors import BadInput, SluiceError, UnknownVersion
-from sluice_schemas.event import Event
+from sluice_schemas.event import Event, EventBatch, Notice
 from sluice_schemas.extraction import Extraction, Mention, Span, Usage
 from sluice_schemas.job import TERMINAL, Job, Order
 from sluice_schemas.label import Label
-from sluice_schemas.schema import ExtractionSchema
+from sluice_schemas.ledger import keys
+from sluice_schemas.schema import MAX_SCHEMA_BYTES, ExtractionSchema
 from sluice_schemas.wire import Wire
 
 SAVED = Path(__file__).parents[1] / "messages" / "v1"
@@ -27,6 +29,9 @@ KINDS: dict[str, type[Wire]] = {
     "extraction": Extraction,
     "label": Label,
     "event": Event,
+    "batch": EventBatch,
+    "notice": Notice,
+    "endpoint": Endpoint,
 }
 DOCUMENT: dict[str, Any] = {"id": "a", "text": "b"}
 SCHEMA: dict[str, Any] = {"id": "n/x", "version": 1, "task": "NER", "language": "en", "types": [{"name": "person"}]}
@@ -175,6 +180,7 @@ SECRET = "Meridian will buy Fennick"
         ({"metadata": {"k": 10**30}}, "metadata: .*cannot be written as JSON"),
         ({"metadata": {"k": nested(300)}}, r"^.{,250}$"),  # the place is cut short
         ({"metadata": {"k": nested(254)}}, "metadata"),  # as deep as pydantic allows, too deep to write
+        ({"metadata": {"k": nested(245)}}, "metadata: .*cannot be written"),  # too deep for an order that holds it
         ({"metadata": [1]}, "metadata: .*valid dict"),
         ({"source": "x" * 2001}, "source: .*at most 2000"),
         ({"txt": SECRET}, "txt: Extra inputs"),  # a field nobody knows
@@ -206,6 +212,7 @@ def test_odd_texts_are_texts(text: str) -> None:
         ({"types": []}, "types is empty"),
         ({"types": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}, "type 'a' stands twice"),
         ({"types": [{"name": str(n)} for n in range(500)]}, "500 types, the limit is 200"),
+        ({"title": "x" * MAX_SCHEMA_BYTES}, f"bytes in all, the limit is {MAX_SCHEMA_BYTES}"),
         ({"types": [{"name": str(n // 2)} for n in range(200_000)]}, "200000 types"),  # and in no long time
         ({"types": [{"name": ""}]}, "types.0.name: .*at least 1"),
         ({"types": [{"name": "a "}]}, "types.0.name: .*no spaces around it"),  # looks like 'a'
@@ -237,6 +244,7 @@ def test_odd_texts_are_texts(text: str) -> None:
         ({"split_num": True}, "split_num: .*valid integer"),
         ({"examples": [{"input": "a", "output": {"b": "\ud800"}}]}, "examples.0.output"),
         ({"examples": [{"input": "a", "output": {"b": 10**30}}]}, "examples.0.output: .*cannot be written"),
+        ({"examples": [{"input": "a", "output": {"b": nested(245)}}]}, "examples.0.output: .*cannot be written"),
         ({"decoding": "strict"}, "decoding: Input should be 'free', 'json' or 'grounded'"),
     ],
 )
@@ -341,6 +349,25 @@ def test_a_result_is_immutable() -> None:
 def test_a_bad_order_is_refused(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
         Order.of({"document": DOCUMENT, "schema_ref": "n/x@1", "key": "k", **change})
+
+
+def test_as_deep_as_metadata_may_be_every_message_can_hold_it() -> None:
+    document = {**DOCUMENT, "metadata": {"k": nested(240)}}
+    order = Order.of({"document": document, "schema_ref": "n/x@1", "key": "k"})
+    label = Label.of({"document": document, "schema_ref": "n/x@1", "verdict": "confirmed", "author": "r"})
+    assert Order.decode(order.encode()) == order
+    assert Label.decode(label.encode()) == label
+    assert keys.fingerprint(order)
+    example = {"input": "a", "output": {"b": nested(240)}}
+    assert len(ExtractionSchema.of({**SCHEMA, "examples": [example]}).digest) == 64
+
+
+@pytest.mark.parametrize("attempts", ["9" * 25, 10**25, "1", 1.0, -1, True, None])
+def test_counts_are_whole_numbers(attempts: object) -> None:
+    with pytest.raises(BadInput, match="attempts"):
+        Job.of({**JOB, "attempts": attempts})
+    with pytest.raises(BadInput, match=r"usage\.requests"):
+        Extraction.of({**EXTRACTION, "usage": {"requests": attempts}})
 
 
 def test_a_job_ends_in_one_of_four_states() -> None:

@@ -1,69 +1,54 @@
-"""What each answer of a receiver makes of a delivery."""
+"""What each answer of a receiver makes of a delivery, and what a post carries."""
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
-import orjson
 import pytest
 import structlog
-from ledger_stage import extraction, order
-from pydantic import SecretStr
+from delivery_stage import OTHER, SECRET, Office
+from ledger_stage import endpoint, extraction
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from sluice_schemas.errors import Lost, Misconfigured, Unavailable
-from sluice_schemas.event import Event
-from sluice_schemas.ledger import DeliveryClaim, MemoryLedger
-from sluice_worker.delivery.courier import Courier, Destination
-from sluice_worker.process.deliverer import destinations
-from sluice_worker.settings import Settings
+from sluice_schemas.errors import Misconfigured, SluiceError, Unavailable
+from sluice_schemas.event import Event, EventBatch, Notice, read
+from sluice_schemas.extraction import Mention
+from sluice_schemas.ledger import Consignment, Receipt
+from sluice_schemas.links import Links
+from sluice_worker.delivery.signing import Secrets
 
-SECRET = f"whsec_{base64.b64encode(b'k' * 32).decode()}"
 URL = "https://kb.example/events"
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
 @dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Office:
-    """A courier with one delivery to make."""
+class Receiver:
+    """Plays the receiver, and keeps what was posted to it."""
 
     answer: Answer
     posted: list[httpx.Request] = field(default_factory=list)
-    clock: Clock = field(default_factory=Clock)
-    endpoint: str = "kb"
-    attempts: int = 3
 
-    def __post_init__(self) -> None:
-        self.ledger = MemoryLedger(clock=self.clock)
-        job = self.ledger.accept(order(endpoints=(self.endpoint,)))
-        claim = self.ledger.claim(job.id, "w")
-        assert claim is not None
-        (self.delivery,) = self.ledger.commit(claim, extraction(claim))
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.posted.append(request)
+        return self.answer(request)
 
-    def go(self, ledger: MemoryLedger | None = None) -> None:
-        def post(request: httpx.Request) -> httpx.Response:
-            self.posted.append(request)
-            return self.answer(request)
-
-        with httpx.Client(transport=httpx.MockTransport(post)) as client:
-            known = {"kb": Destination(URL, SecretStr(SECRET))}
-            Courier(ledger or self.ledger, known, client, "c", self.attempts).run(self.delivery)
-
-    def is_over(self) -> bool:
-        return self.ledger.counts().deliveries == 0
+    @property
+    def ids(self) -> list[str]:
+        return [each.headers["webhook-id"] for each in self.posted]
 
 
-def status(code: int) -> Answer:
-    return lambda request: httpx.Response(code, headers={"location": "https://evil.example/"})
+def run(office: Office, answer: Answer | Receiver, **options: Any) -> Receiver:
+    """One post, if one may be made."""
+    receiver = answer if isinstance(answer, Receiver) else Receiver(answer)
+    with httpx.Client(transport=httpx.MockTransport(receiver)) as client:
+        office.courier(client, **options).post_next()
+    return receiver
+
+
+def status(code: int, **headers: str) -> Answer:
+    headers = {"location": "https://evil.example/", **{name.replace("_", "-"): text for name, text in headers.items()}}
+    return lambda request: httpx.Response(code, headers=headers)
 
 
 def breaks(exc: Exception) -> Answer:
@@ -100,114 +85,211 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("answer", "is_over"), ANSWERS)
 def test_answer(answer: Answer, is_over: bool) -> None:
-    office = Office(answer)
-    office.go()
-    assert len(office.posted) == 1, "no redirect is followed"
+    office = Office()
+    receiver = run(office, answer)
+    assert len(receiver.posted) == 1, "no redirect is followed"
     assert office.is_over() == is_over
-    office.go()
-    assert len(office.posted) == 1, "a doorbell for what is over or not yet due posts nothing"
+    run(office, receiver)
+    assert len(receiver.posted) == 1, "a doorbell for what is over or not yet due posts nothing"
 
 
 def test_every_attempt_is_signed_under_the_same_id() -> None:
-    office = Office(status(500))
+    office, receiver = Office(), Receiver(status(500))
     for _ in range(2):
-        office.go()
-        office.clock.now += 600
-    office.answer = status(204)
-    office.go()
+        run(office, receiver)
+        office.later()
+    receiver.answer = status(204)
+    run(office, receiver)
     assert office.is_over()
-    assert {request.headers["webhook-id"] for request in office.posted} == {office.delivery}
-    for request in office.posted:
+    assert len({*receiver.ids}) == 1
+    assert len(receiver.posted) == 3
+    for request in receiver.posted:
         assert (request.method, str(request.url)) == ("POST", URL)
         assert request.headers["content-type"] == "application/json"
-        assert orjson.loads(request.content)["type"] == "extraction.completed"
         Webhook(SECRET).verify(request.content, dict(request.headers))
         assert Event.decode(request.content).job.state == "succeeded"
         with pytest.raises(WebhookVerificationError):
             Webhook(SECRET).verify(request.content + b" ", dict(request.headers))
 
 
+def test_while_a_secret_is_changed_the_old_and_the_new_one_verify() -> None:
+    office = Office()
+    office.secrets["SLUICE_SECRET_KB"] = f"{OTHER} {SECRET}"
+    (request,) = run(office, status(204)).posted
+    for secret in (OTHER, SECRET):
+        Webhook(secret).verify(request.content, dict(request.headers))
+
+
 def test_attempts_are_spent() -> None:
-    office = Office(status(500))
-    for _ in range(10):
-        office.go()
-        office.clock.now += 3600
-    assert len(office.posted) == 3
+    office, receiver = Office(), Receiver(status(500))
+    for _ in range(4):
+        run(office, receiver)
+        office.later()
+    assert len(receiver.posted) == 3
+    assert office.is_over()
+    (failed,) = office.stage.outbox.failed_deliveries()
+    assert (failed.reason, failed.attempts) == ("The receiver answered 500.", 3)
+
+
+def test_gone_disables_the_endpoint() -> None:
+    office = Office(jobs=2)
+    run(office, status(410))
+    assert office.stage.outbox.endpoint("kb").state == "disabled"
+    assert run(office, status(204)).posted == []
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_who_asks_to_be_left_alone_is(code: int) -> None:
+    office = Office(jobs=2)
+    run(office, status(code, retry_after="90"))
+    assert run(office, status(204)).posted == []
+    office.clock.now += 91
+    assert len(run(office, status(204)).posted) == 1
+
+
+def test_retry_after_of_any_other_answer_is_not_heeded() -> None:
+    office = Office(jobs=2)
+    run(office, status(500, retry_after="90"))
+    assert len(run(office, status(204)).posted) == 1
+
+
+def test_an_event_brings_its_facts_as_json_ld_unless_its_endpoint_wants_none() -> None:
+    whole = Event.decode(run(Office(), status(204)).posted[0].content)
+    assert whole.linked_data is not None
+    assert whole == whole.linked(), "what is said is the same"
+    bare = Event.decode(run(Office(linked_data=False), status(204)).posted[0].content)
+    assert bare == whole.model_copy(update={"linked_data": None, "job": bare.job, "extraction": bare.extraction})
+
+
+def test_a_batch_carries_events_under_their_own_ids() -> None:
+    office, receiver = Office(jobs=5, batch=3), Receiver(status(500))
+    run(office, receiver)
+    assert office.rung == 1, "another bell for the rest"
+    run(office, receiver)
+    office.later()
+    receiver.answer = status(204)
+    run(office, receiver)
+    batches = [read(each.content) for each in receiver.posted]
+    first, second, again = (each for each in batches if isinstance(each, EventBatch))
+    assert (len(first.events), len(second.events)) == (3, 2)
+    assert first == again
+    assert receiver.ids[0] == receiver.ids[2] != receiver.ids[1]
+    assert len({each.id for each in first.events + second.events}) == 5
+    Webhook(SECRET).verify(receiver.posted[0].content, dict(receiver.posted[0].headers))
+
+
+def test_one_doorbell_is_worked_off_to_the_end_and_others_are_rung_to_help() -> None:
+    office, receiver = Office(jobs=5), Receiver(status(204))
+    with httpx.Client(transport=httpx.MockTransport(receiver)) as client:
+        office.courier(client).run()
+    assert len(receiver.posted) == 5
+    assert office.rung == 4
     assert office.is_over()
 
 
-def test_unknown_endpoint_is_tried_again_when_it_may_have_been_registered() -> None:
-    office = Office(status(204), endpoint="other")
+def test_a_thread_comes_back_from_an_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice_worker.delivery.courier.TURN_S", -1.0)
+    office, receiver = Office(jobs=5), Receiver(status(204))
+    with httpx.Client(transport=httpx.MockTransport(receiver)) as client:
+        office.courier(client).run()
+    assert len(receiver.posted) == 1
+    assert office.rung == 2, "one to help, and one for itself"
+
+
+def large(office: Office) -> None:
+    claim = office.stage.claimed(key="large", endpoints=("kb",))
+    found = tuple(Mention(text="x" * 1000, type="person") for _ in range(30))
+    office.stage.worker.commit(claim, extraction(claim).model_copy(update={"entities": found}))
+
+
+def test_what_is_large_goes_as_a_link_where_there_is_a_gateway() -> None:
+    office, links = Office(jobs=0), Links("https://sluice.example/", b"k" * 32)
+    large(office)
+    thin = Event.decode(run(office, status(204), make_link=links.to).posted[0].content)
+    assert (thin.extraction, thin.linked_data) == (None, None)
+    assert thin.link is not None
+    assert thin.link.url.startswith(f"https://sluice.example/v1/events/{thin.job.id}?expires=")
+    office = Office(jobs=1)
+    small = run(office, status(204), make_link=links.to).posted[0]
+    assert Event.decode(small.content).extraction is not None
+    office = Office(jobs=0)
+    large(office)
+    assert Event.decode(run(office, status(204)).posted[0].content).extraction is not None
+
+
+def test_word_of_a_disabled_endpoint_is_posted_as_it_is() -> None:
+    office = Office()
+    office.stage.outbox.add_endpoint(endpoint("ops", events=("endpoint.disabled",)))
+    office.secrets["SLUICE_SECRET_OPS"] = OTHER
+    run(office, status(410))
+    (told,) = run(office, status(204)).posted
+    Webhook(OTHER).verify(told.content, dict(told.headers))
+    assert isinstance(notice := read(told.content), Notice)
+    assert notice.reason == "The receiver answered 410."
+
+
+def test_an_endpoint_without_a_secret_keeps_its_deliveries_and_says_what_to_set() -> None:
+    office = Office()
+    office.secrets.clear()
     with structlog.testing.capture_logs() as logs:
-        office.go()
-    assert office.posted == []
+        assert run(office, status(204)).posted == []
     assert not office.is_over()
-    assert "SLUICE_ENDPOINTS" in logs[0]["reason"]
+    assert "Set SLUICE_SECRET_KB" in logs[0]["reason"]
 
 
 @dataclass
 class Failing:
-    """A ledger that gives the claim and then fails with an error."""
+    """An outbox that gives something to post and then does not answer, or answers that it was taken over."""
 
-    claim: DeliveryClaim
-    error: Exception
+    consignment: Consignment
+    answer: tuple[str, ...] | SluiceError
 
-    def claim_delivery(self, delivery_id: str, worker: str) -> DeliveryClaim:
-        return self.claim
+    def claim_deliveries(self, worker: str) -> Consignment:
+        return self.consignment
 
-    def delivered(self, claim: DeliveryClaim) -> None:
-        raise self.error
+    def settle_deliveries(self, consignment: Consignment, receipt: Receipt, **_: Any) -> tuple[str, ...]:
+        if isinstance(self.answer, SluiceError):
+            raise self.answer
+        return self.answer
 
 
-# The error at the end, and what is said of it.
-LATE = [
-    pytest.param(Lost(), "delivery.lost", id="taken over"),
+# What comes at the end, and what is said of it.
+LATE: list[Any] = [
+    pytest.param(("msg_1",), "delivery.lost", id="taken over"),
     pytest.param(Unavailable(), "delivery.unnoted", id="Redis is gone"),
 ]
 
 
-@pytest.mark.parametrize(("error", "action"), LATE)
-def test_delivery_that_cannot_be_settled(error: Exception, action: str) -> None:
-    office = Office(status(204))
-    claim = office.ledger.claim_delivery(office.delivery, "c")
-    assert claim is not None
+@pytest.mark.parametrize(("answer", "action"), LATE)
+def test_delivery_that_cannot_be_settled(answer: Any, action: str) -> None:
+    office = Office()
+    failing = Failing(office.stage.consignment(), answer)
     with structlog.testing.capture_logs() as logs:
-        office.go(Failing(claim, error))  # type: ignore[arg-type]
-    assert [line["action"] for line in logs] == [action]
+        run(office, status(204), outbox=failing)
+    assert logs[-1]["action"] == action
 
 
 def test_neither_body_nor_secret_is_logged() -> None:
     with structlog.testing.capture_logs() as logs:
         for answer in (status(204), status(500), breaks(httpx.ReadTimeout(SECRET))):
-            Office(answer).go()
+            run(Office(), answer)
     assert len(logs) == 3
     assert SECRET not in repr(logs)
     assert "document_id" not in repr(logs)
 
 
-# The endpoint, its secret, and what is said of it.
+# A secret, and what is said of it.
 UNFIT = [
-    pytest.param({"url": "http://kb.example"}, SECRET, "plain http", id="plain http"),
-    pytest.param({"url": URL}, None, "SLUICE_SECRET_KB", id="no secret"),
-    pytest.param({"url": URL}, "hunter2", "whsec_", id="no mark"),
-    pytest.param({"url": URL}, "whsec_?", "whsec_", id="not base64"),
-    pytest.param({"url": URL}, "whsec_aHVudGVyMg==", "24 to 64 bytes", id="too short"),
+    pytest.param("", "Set SLUICE_SECRET_MY_KB to", id="none"),
+    pytest.param("hunter2", "whsec_", id="no mark"),
+    pytest.param("whsec_?", "whsec_", id="not base64"),
+    pytest.param("whsec_aHVudGVyMg==", "24 to 64 bytes", id="too short"),
+    pytest.param(f"{SECRET} hunter2", "Each secret in SLUICE_SECRET_MY_KB", id="one of two"),
 ]
 
 
-@pytest.mark.parametrize(("endpoint", "secret", "said"), UNFIT)
-def test_endpoint_that_cannot_be_served_is_refused_at_start(
-    monkeypatch: pytest.MonkeyPatch, endpoint: dict[str, str], secret: str | None, said: str
-) -> None:
-    monkeypatch.setenv("SLUICE_ENDPOINTS", orjson.dumps({"kb": endpoint}).decode())
-    if secret:
-        monkeypatch.setenv("SLUICE_SECRET_KB", secret)
+@pytest.mark.parametrize(("secret", "said"), UNFIT)
+def test_secret_that_cannot_sign_is_refused(secret: str, said: str) -> None:
     with pytest.raises(Misconfigured, match=said) as refused:
-        destinations(Settings.read())
-    assert secret is None or secret not in str(refused.value)
-
-
-def test_registered_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLUICE_ENDPOINTS", orjson.dumps({"kb-1": {"url": URL}}).decode())
-    monkeypatch.setenv("SLUICE_SECRET_KB_1", SECRET)
-    assert destinations(Settings.read()) == {"kb-1": Destination(URL, SecretStr(SECRET))}
+        Secrets({"SLUICE_SECRET_MY_KB": secret}).of("my-kb")
+    assert "hunter2" not in str(refused.value)

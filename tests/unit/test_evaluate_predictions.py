@@ -240,3 +240,10 @@ def test_any_json_is_read_as_the_standard_reader_does(value: Any) -> None:
 @given(st.text(st.sampled_from('{}[]",:0123456789.eE+-tfnrulas\\ud8NI \n\x01é')))
 def test_any_text_is_read_as_the_standard_reader_does(text: str) -> None:
     assert outcome_of(exact, text) == outcome_of(json.loads, text)
+
+
+def test_a_group_that_is_nested_too_deeply_is_a_bad_line() -> None:
+    deep = line()[:-1] + b', "lang": ' + b"[" * 1015 + b"]" * 1015 + b"}"
+    found = ner(line(id="2"), deep, sort_by="lang")
+    assert len(found.documents) == 1
+    assert [each.fault for each in found.bad_lines] == ["its `lang` is nested too deeply; write a name"]

@@ -230,6 +230,38 @@ def test_a_part_that_cannot_be_used_is_told() -> None:
     assert ([each.text for each in found.entities], kinds(found)) == (["Bob"], ["skipped"])
 
 
+def test_the_answer_is_kept_once_however_many_parts_cannot_be_used() -> None:
+    found = run(EN, schema("NER", ["p"]), {"p": [1] * 100, "q": 2})
+    (problem,) = found.problems
+    assert (problem.kind, problem.raw) == ("skipped", dump({"p": [1] * 100, "q": 2}))
+    assert "p[99]: not a string; q: not a list" in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [
+        ("NER", '{"p": ["Bob"], "\\ud83d": 1}'),  # half a character as a label
+        ("NER", '{"p": ["Bob"], "\\ud83d": ["Ann"]}'),
+        ("NER", '{"p": ["Bob"]} \ud83d'),  # in the answer itself, as a server's JSON may hold it
+        ("EE", '{"p": [{"trigger": "Bob", "arguments": {"\\ud83d": "Ann"}}]}'),  # as a role, where any may be given
+    ],
+)
+def test_half_a_character_that_a_model_wrote_can_be_stored(task: str, answer: str) -> None:
+    found = run(EN, schema(task, ["p"]), answer)
+    assert len([*found.entities, *found.events]) == 1
+    assert Extraction.decode(found.encode()) == found
+
+
+@pytest.mark.timeout(8)
+def test_many_attributes_take_no_long_time() -> None:
+    types = [{"name": "org", "attributes": [{"name": "year"}]}]
+    answer = {"org": {"Acme": {"year": [*map(str, range(20_000))]}}}
+    engine = ScriptedEngine(lambda prompt: dump(answer), answer_tokens=1_000_000)
+    limits = Limits(chunk_tokens=1000, overlap_tokens=0, answer_tokens=1_000_000)
+    found = extract(Document(id="d", text=EN), schema("KG", types), engine=engine, limits=limits)
+    assert len(found.relations) == 20_000
+
+
 def _fails_on(word: str, error: Exception) -> Callable[[dict[str, Any]], dict[str, list[str]]]:
     def answer(ask: dict[str, Any]) -> dict[str, list[str]]:
         if word in ask["input"]:

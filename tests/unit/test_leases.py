@@ -2,11 +2,10 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 import structlog
-from ledger_stage import extraction, order
+from ledger_stage import Clock, extraction, order
 
 from sluice_schemas.errors import Misconfigured, Unavailable
 from sluice_schemas.ledger import Claim, MemoryLedger
@@ -15,14 +14,6 @@ from sluice_worker.leases import Leases
 
 LEASE_S = 10.0
 NEVER_S = 3600.0
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Stage:
@@ -36,7 +27,7 @@ class Stage:
         return self.again(self.ledger.accept(order(key)).id)
 
     def again(self, job_id: str) -> Claim:
-        claim = self.ledger.claim(job_id, "w")
+        claim = self.ledger.claim("w")
         assert claim is not None
         return claim
 
@@ -127,7 +118,8 @@ class Troubled(MemoryLedger):
 def test_heartbeat_outlives_every_error() -> None:
     ledger = Troubled(Unavailable(), Misconfigured("NOPERM"), ZeroDivisionError())
     leases = Leases(ledger, every_s=0.005)
-    claim = ledger.claim(ledger.accept(order()).id, "w")
+    ledger.accept(order())
+    claim = ledger.claim("w")
     assert claim is not None
     with structlog.testing.capture_logs() as logs, leases.held(claim) as gone:
         assert ledger.has_renewed.wait(10)

@@ -50,6 +50,8 @@ def asked(*records: dict[str, Any]) -> list[Asked]:
         ('{"id": "d"}', "line 2: there is no instruction"),  # an unconverted file
         (json.dumps({"instruction": "{}", "task": "NER"}), "holds no instruction, schema and input"),
         (json.dumps({"instruction": build("NER", "en", [], "t")}), "names no task; add --task"),
+        (json.dumps({"instruction": build("NER", "en", [], "t"), "source": ["s"]}), "the source is no string"),
+        (json.dumps({"instruction": '{"instruction": [], "schema": [], "input": "t"}', "task": "NER"}), "holds no"),
         (json.dumps({"instruction": build("NER", "en", 3, "t"), "task": "NER"}), "neither a list nor an object"),
     ],
 )
@@ -127,6 +129,7 @@ def test_the_labels_are_asked_in_the_pieces_of_the_file() -> None:
         (record("t", task="EEA", schema=[{"event_type": "m", "trigger": ["met"], "arguments": []}]), "given triggers"),
         (record("t", schema=["a "]), "not valid"),  # no label that a schema may have
         (record("t", schema=[1]), "has not the form"),
+        (record("t") | {"instruction": build("NER", "en", [0], "t").replace("[0]", "[" * 900 + "]" * 900)}, "the form"),
     ],
 )
 def test_what_no_schema_of_plain_labels_asks_cannot_go_through_the_queue(

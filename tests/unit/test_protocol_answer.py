@@ -103,3 +103,21 @@ def test_events_stand_in_the_order_of_their_triggers() -> None:
     ]
     given = answer("EE", [{"event_type": "e", "trigger": True, "arguments": ["r"]}], events, TEXT)
     assert [each["trigger"] for each in given["e"]] == ["founded", "left"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("task", ["NER", "RE", "SPO", "KG"])
+def test_many_facts_take_no_long_time(task: Task) -> None:
+    facts = [
+        {"entity": f"a{n}", "entity_type": "p", "head": f"a{n}", "head_type": "p", "relation": "r", "tail": f"b{n}"}
+        | {"tail_type": "q"}
+        for n in range(20_000)
+    ]
+    asked: dict[Task, list[Any]] = {
+        "NER": ["p"],
+        "RE": ["r"],
+        "SPO": [{"subject_type": "p", "predicate": "r", "object_type": "q"}],
+        "KG": [{"entity_type": "p", "attributes": ["r"]}],
+    }
+    ((_, found),) = answer(task, asked[task], facts * 2, "").items()
+    assert len(found) == 20_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sluice_schemas.errors import BadInput
 from sluice_worker.protocol.chunk import Chunk, chunk
-from sluice_worker.protocol.cluster import MAX_CLUSTER, end_of, joins
+from sluice_worker.protocol.cluster import MAX_CLUSTER, joins
 
 FAMILY = "👩\u200d👩\u200d👧"
 PARTS = st.text(alphabet=f"ab中文，。.,! \n\r{FAMILY}e\u0301👍🏽", min_size=1, max_size=20)
@@ -34,10 +34,12 @@ def in_bytes(text: str) -> int:
 
 def cluster_length(text: str, position: int) -> int:
     """How long the cluster is that goes on at `position`."""
-    start = position
+    start = end = position
     while joins(text, start):
         start -= 1
-    return end_of(text, start) - start
+    while joins(text, end):
+        end += 1
+    return end - start
 
 
 def of_text(text: str, chunks: list[Chunk]) -> bool:
@@ -131,3 +133,9 @@ def test_stacked_marks_are_no_writing_and_may_be_cut() -> None:
     chunks = chunk(text, measure=len, max_tokens=100)
     assert [each.end for each in chunks] == [100, 200, 300, 400, 501 - 1, 501]
     assert MAX_CLUSTER < 100
+
+
+@pytest.mark.timeout(30)
+def test_blank_text_takes_no_long_time() -> None:
+    text = "a" + " " * 200_000 + "b"
+    assert of_text(text, chunk(text, measure=len, max_tokens=100_000))

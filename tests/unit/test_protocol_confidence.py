@@ -54,3 +54,11 @@ def test_every_value_of_a_sound_answer_has_a_confidence(values: list[str], data:
     pieces = [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
     found = confidences(raw, [(piece, -0.5) for piece in pieces], values)
     assert found == pytest.approx([math.exp(-0.5)] * len(values))
+
+
+@pytest.mark.timeout(10)
+def test_values_that_an_answer_writes_otherwise_take_no_long_time() -> None:
+    raw = json.dumps({"label": ["Bob"] * 500_000})
+    values = ["Bob", *(f"é{number}" for number in range(4_000)), "Bob"]
+    found = confidences(raw, [(raw, -1.0)], values)
+    assert [found.count(None), found[0], found[-1]] == [4_000, math.exp(-1), math.exp(-1)]

@@ -190,3 +190,23 @@ def test_a_long_text_and_many_mentions() -> None:
     hits = sum(grounder.successive(value) is not None for value in values)
     assert len(text) > 900_000
     assert hits == 2500
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_text_that_repeats_itself_takes_no_long_time(is_indexed: bool) -> None:
+    grounder = Grounder("ab" * 500_000)
+    for number in range(150 * is_indexed):
+        grounder.place(f"z{number}z")
+    assert grounder.place("ab" * 100_000) == Place(0, 200_000, "exact")
+    assert len(grounder.places("ab" * 1_000)) == 500, "none overlaps another"
+    assert grounder.place("ab" * 100_000 + "c") is None
+
+
+@pytest.mark.timeout(30)
+def test_an_answer_that_repeats_itself_takes_no_long_time() -> None:
+    """Each of a thousand equal relations could be held against ten thousand places."""
+    grounder = Grounder("a b " * 20_000)
+    assert {grounder.nearest_pair("a", "b") for _ in range(3_000)} == {(Place(0, 1, "exact"), Place(2, 3, "exact"))}
+    anchor = grounder.place("b")
+    assert {grounder.nearest("a", anchor) for _ in range(10_000)} == {Place(0, 1, "exact")}

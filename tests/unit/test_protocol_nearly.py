@@ -1,9 +1,10 @@
 """Approximate matching against plain, slow definitions."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_worker.protocol.nearly import closest, near_matches
+from sluice_worker.protocol.nearly import MAX_LENGTH, closest, near_matches
 
 WORDS = st.text(alphabet="abc1", max_size=12)
 
@@ -59,3 +60,14 @@ def test_numbers_must_be_equal() -> None:
     text = "on the 14th of September"
     assert list(near_matches("on the 15th of September", text, lambda needle: all_places(text, needle))) == []
     assert list(near_matches("on the 14th of Septembre", text, lambda needle: all_places(text, needle))) != []
+
+
+def is_nearly_in(value: str, text: str) -> bool:
+    return any(near_matches(value, text, lambda needle: all_places(text, needle)))
+
+
+@pytest.mark.timeout(20)
+def test_a_whole_paragraph_is_not_compared_letter_by_letter() -> None:
+    name = "".join(chr(97 + number * 7919 % 26) for number in range(MAX_LENGTH))
+    for value, is_found in ((name, True), (name + "z", False), (name * 300, False)):
+        assert is_nearly_in(value, value[:50] + "?" + value[50:]) == is_found

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +57,10 @@ def test_a_part_has_the_same_form_by_itself(text: str, start: int, end: int) -> 
 @given(TEXTS)
 def test_composed_and_decomposed_are_equal(text: str) -> None:
     assert normal(unicodedata.normalize("NFC", text)).text == normal(unicodedata.normalize("NFD", text)).text
+
+
+@pytest.mark.timeout(20)
+def test_stacked_marks_take_no_long_time() -> None:
+    """Python sorts the marks of one character by comparing each with each, so that there must not be many."""
+    text = "a" + "\u0301\u0316" * 200_000
+    assert normal(text).span(0, len(normal(text).text)) == (0, len(text))

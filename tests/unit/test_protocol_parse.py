@@ -96,11 +96,33 @@ def test_what_is_left_out_is_named() -> None:
         ),
         ("NER", '{"x": ["\\ud83d", "b"]}', (EntityRecord("b", "x"),)),  # half a character cannot be stored
         ("KG", '{"p": {"": {"k": "v"}, "h": {"k": ""}}}', (NodeRecord("h", "p"),)),
+        (
+            "EE",
+            '{"t": [{"trigger": "x", "arguments": {"\\ud83d": "a", "r": "b"}}]}',
+            (EventRecord("t", "x", (("b", "r"),)),),
+        ),
     ],
 )
 def test_parse_keeps_only_what_can_stand_in_a_text(task: Task, raw: str, records: tuple[Record, ...]) -> None:
     assert parse(task, raw).records == records
     assert parse(task, raw).how == "strict"
+
+
+def test_a_whole_number_may_be_larger_than_any_float() -> None:
+    raw = '{"t": [{"trigger": "x", "arguments": {"r": ' + "9" * 400 + "}}]}"
+    assert parse("EE", raw).records == (EventRecord("t", "x", (("9" * 400, "r"),)),)
+
+
+@pytest.mark.timeout(20)
+def test_a_long_label_is_not_repeated_for_each_part_that_is_left_out() -> None:
+    parsed = parse("NER", f'{{"{"x" * 100_000}": [{"1," * 100_000}1]}}')
+    assert len(parsed.skipped) == 100_001
+    assert len(parsed.skipped[0]) < 120
+
+
+@pytest.mark.parametrize("raw", ['{"x": ["a", 007]}', '{"x": ["a", ' + "9" * 5000 + "]}"])
+def test_numbers_that_json_does_not_have_stop_nothing(raw: str) -> None:
+    assert EntityRecord("a", "x") in parse("NER", raw).records
 
 
 def test_flat_roles_of_eea_count_as_repaired() -> None:

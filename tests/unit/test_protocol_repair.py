@@ -36,6 +36,8 @@ ANSWERS = st.dictionaries(WORDS, st.lists(WORDS | st.fixed_dictionaries({"head":
         ('"{\\"a\\": [\\"b\\"]}"', {"a": ["b"]}),  # JSON in a string
         ('{"a": ["\\u4e2d\\ud83d\\ude00\\q"],}', {"a": ["中😀\\q"]}),  # escapes, an unknown one kept
         ("x {} y", {}),  # an empty answer is an answer
+        ('{"a": [007, -01.5, 5],}', {"a": ["007", "-01.5", 5]}),  # what JSON has no number for is text
+        (f'{{"a": [{"9" * 5000}],}}', {"a": ["9" * 5000]}),  # Python reads no more than 4,300 digits
     ],
 )
 def test_mended(raw: str, value: dict[str, Any]) -> None:
@@ -85,3 +87,12 @@ def test_a_cut_answer_holds_only_values_of_the_whole(answer: dict[str, Any], dat
             assert [each for each in values if isinstance(each, str)] == [
                 each for each in answer[key][: len(values)] if isinstance(each, str)
             ]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", ["{", '{"', '"a ', "'x", "“x", '"', "\\", "[1],", '{"a":', '{"a":[', "}", ":"])
+def test_a_long_answer_takes_no_long_time(piece: str) -> None:
+    """A second at most; where each quote is looked after to the end, hours."""
+    many = piece * (100_000 // len(piece))
+    for raw in ("{" + many + "x", '{"a": [' + many, many):
+        repair(raw)

@@ -35,3 +35,9 @@ def test_ends_rise_to_the_end_of_the_text(text: str) -> None:
     ends = sentence_ends(text)
     assert ends == sorted(set(ends))
     assert ends[-1:] == ([len(text)] if text else [])
+
+
+@pytest.mark.timeout(20)
+def test_dotted_lines_take_no_long_time() -> None:
+    text = "." * 500_000 + "x" + ".)" * 100_000 + "x"
+    assert sentence_ends(text) == [len(text)]

@@ -86,6 +86,12 @@ def test_a_reference_that_does_not_ship_gets_advice(ref: str, advice: str) -> No
         (SOUND + "title: x\ntitle: y\n", "line 7: .*the key 'title' stands twice"),
         (SOUND.replace("name: person", "name: person, name: place"), "line 5: .*the key 'name' stands twice"),
         ("id: &a [x]\ntitle: *a\n", "line 2: .*alias"),  # aliases can grow without end
+        ("id: !!bool x\n", r"line 1: .*a tag \(tag:yaml.org,2002:bool\); write the value without it"),
+        ("a: b\nid: !!set [a]\n", r"line 2: .*a tag"),
+        ("!x {}\n", "line 1: .*a tag"),
+        ("v: 0x" + "f" * 5000, "line 1: .*a number of 5002 characters; put a text between quotes"),
+        ("v: 1" + ":59" * 100_000, "a number of 300001 characters"),  # base 60, and very long in the reading
+        ("v: 1" + ":59" * 300 + ".5", "a number of 903 characters"),  # more than a float holds
         ("id: [\n", "not valid YAML"),  # broken off
         ("id: 2024-02-31\n", "not valid YAML"),  # a date that does not exist
         ("? [a]\n: b\n", "not valid YAML"),  # a key that is a list

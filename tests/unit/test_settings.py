@@ -27,10 +27,10 @@ def test_defaults_are_for_production() -> None:
 
 def test_values_come_from_the_environment(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SLUICE_THREADS", "3")
-    environment.setenv("SLUICE_ENDPOINTS", '{"kb": {"url": "https://kb.example/hook"}}')
+    environment.setenv("SLUICE_DELIVERY_SCHEDULE_S", "[1, 2.5]")
     settings = Settings.read()
     assert settings.threads == 3
-    assert settings.endpoints["kb"].url == "https://kb.example/hook"
+    assert settings.delivery_schedule_s == (1.0, 2.5)
 
 
 LISTED = r"`sluice doctor --help` lists them all\."
@@ -73,10 +73,13 @@ def test_the_secrets_and_the_tests_own_variable_are_no_settings(environment: pyt
         ("SLUICE_THREADS", "0", "threads: .*greater than or equal to 1"),  # out of range
         ("SLUICE_DTYPE", "float16", "dtype: .*'auto', 'bfloat16' or 'float32'"),  # OneKE repeats endlessly in it
         ("SLUICE_DEVICE", "hunter2", "device: .*'auto', 'cpu' or 'cuda'"),  # no such device
-        ("SLUICE_ENDPOINTS", '{"kb": {"url": "ftp://hunter2"}}', r"endpoints\.kb\.url"),  # no web address
-        ("SLUICE_ENDPOINTS", '{"kb": {"url": "https://x", "hunter2": 1}}', "endpoints"),  # a field nobody knows
-        ("SLUICE_ENDPOINTS", '{"hunter2', "endpoints.*JSON"),  # not JSON
+        ("SLUICE_DELIVERY_NETWORKS", '["hunter2"]', "delivery_networks"),  # no network
+        ("SLUICE_DELIVERY_SCHEDULE_S", "[hunter2", "delivery_schedule_s.*JSON"),  # not JSON
+        ("SLUICE_LINK_SECRET", "hunter2", "link_secret"),  # too short to sign
+        ("SLUICE_LINK_URL", "https://user:hunter2@x", "link_url"),  # receivers see it
         ("SLUICE_CHUNK_TOKENS", "", "chunk_tokens"),  # set to nothing
+        ("SLUICE_SERVER_URL", "https://user:hunter2@gpu/v1", "server_url"),  # logs show it
+        ("SLUICE_SERVER_URL", "https://gpu/v1?key=hunter2", "server_url"),  # and this
     ],
 )
 def test_a_wrong_value_is_told_without_itself(
@@ -85,25 +88,18 @@ def test_a_wrong_value_is_told_without_itself(
     environment.setenv(name, value)
     with pytest.raises(Misconfigured, match=said) as caught:
         Settings.read()
-    shown = str(caught.value).replace("endpoints.kb.hunter2", "")  # the name of a field is no value
-    assert "hunter2" not in shown
+    assert "hunter2" not in str(caught.value)
 
 
 def test_no_secret_stands_in_the_repr(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SLUICE_REDIS_URL", "redis://:hunter2@redis:6379/0")
-    environment.setenv("SLUICE_ENDPOINTS", '{"kb": {"url": "https://hooks.example/T00/hunter2"}}')
-    environment.setenv("SLUICE_SECRET_KB", SECRET)
+    environment.setenv("SLUICE_LINK_SECRET", SECRET)
     settings = Settings.read()
-    secret = settings.secret("kb")
-    assert secret.get_secret_value() == SECRET
-    for shown in (repr(settings), str(settings), repr(secret), str(secret)):
+    assert settings.link_secret is not None
+    assert settings.link_secret.get_secret_value() == SECRET
+    for shown in (repr(settings), str(settings)):
         assert "hunter2" not in shown
         assert SECRET not in shown
-
-
-def test_an_endpoint_without_its_secret_says_which_to_set() -> None:
-    with pytest.raises(Misconfigured, match="Set SLUICE_SECRET_MY_KB to"):
-        Settings.read().secret("my-kb")
 
 
 def test_settings_do_not_change() -> None:

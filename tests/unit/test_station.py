@@ -64,7 +64,7 @@ def test_flags_of_the_worker() -> None:
 
 
 def test_settings_of_the_application() -> None:
-    conf = celery_app.make("redis://127.0.0.1:1/0", "extract").conf
+    conf = celery_app.make("redis://127.0.0.1:1/0", "extract", canary="sluice.canary.w").conf
     assert conf.accept_content == ["json"]
     assert conf.task_acks_late is False
     assert conf.task_ignore_result is True

@@ -14,7 +14,7 @@ from sluice_worker.engine.request import Completion
 def suspect(on: Bench, **changes: Any) -> str:
     """A job under which an engine died, and which is due again."""
     job_id = on.submit(**changes)
-    claim = on.ledger.claim(job_id, "another")
+    claim = on.ledger.claim("another")
     assert claim is not None
     on.ledger.fail(claim, "The engine died.", verdict="suspect")
     return job_id
@@ -24,10 +24,10 @@ def test_a_suspect_waits_until_nobody_runs_and_nobody_begins_beside_it() -> None
     engine = BusyEngine()
     with bench(engine) as on, ThreadPoolExecutor(2) as pool, working(on, on.submit(), engine) as first:
         alone, later = suspect(on, text="Bad.", key="bad"), on.submit(text="Later.", key="later")
-        tried = pool.submit(on.work.run, alone)
+        tried = pool.submit(on.work.run)
         while not on.work.solitude._wanting:
             time.sleep(0.01)
-        kept = pool.submit(on.work.run, later)
+        kept = pool.submit(on.work.run)
         time.sleep(0.1)
         assert len(engine.running) == 1, "the suspect runs beside another"
         assert on.ledger.job(later).state == "queued", "a document was claimed that has to wait"
@@ -50,7 +50,7 @@ def test_a_suspect_that_waited_has_no_part_in_the_death_of_the_engine() -> None:
     engine = BusyEngine()
     with bench(engine) as on, ThreadPoolExecutor(1) as pool, working(on, on.submit(), engine) as first:
         job_id = suspect(on, key="waits")
-        tried = pool.submit(on.work.run, job_id)
+        tried = pool.submit(on.work.run)
         while on.ledger.job(job_id).state != "running":
             time.sleep(0.01)
         engine.running[0][1].set_exception(EngineDead())

@@ -1,6 +1,5 @@
 """One document from doorbell to commit, on the twin in memory and an engine that answers from a script."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from work_stage import REF, SECRET, TEXT, BusyEngine, answer, bench, working
 from sluice_schemas.errors import BadOutput, EngineDead, NotFound, Unavailable
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.ledger import Claim, MemoryLedger
-from sluice_schemas.queues import SilentDoorbell, delivery_bell
+from sluice_schemas.queues import DELIVERY_BELL, SilentDoorbell
 from sluice_schemas.schema import ExtractionSchema, Type
 from sluice_worker.engine.request import Completion, Request
 from sluice_worker.engine.scripted import ScriptedEngine
@@ -34,18 +33,17 @@ def test_success_commits_and_rings_its_deliveries() -> None:
         assert TEXT[entity.span.start : entity.span.end] == SECRET
         assert len(on.doorbell.rung) == 2
         for bell in on.doorbell.rung:
-            assert bell == delivery_bell(bell.id)
-            assert on.ledger.claim_delivery(bell.id, "courier") is not None
+            assert bell == DELIVERY_BELL
+            assert on.ledger.outbox.claim_deliveries("courier") is not None
         assert on.leases.claims() == [], "nothing is renewed after the end"
 
 
 def test_doorbells_for_nothing_cost_nothing() -> None:
     engine = ScriptedEngine(answer)
     with bench(engine) as on:
-        job = on.run()
+        on.run()
         for _ in range(100):
-            on.work.run(job.id)
-            on.work.run("no-such-job")
+            on.work.run()
         assert len(engine.prompts) == 1
 
 
@@ -93,7 +91,8 @@ def test_failing_engine_is_tried_three_times_with_growing_waits() -> None:
         for _ in range(3):
             started = on.clock.now
             while (now := on.ledger.job(job_id)).attempts == len(waits):
-                on.work.run(job_id)
+                on.ledger.sweep()
+                on.work.run()
                 on.clock.now += 0.25
             waits.append(on.clock.now - started)
             assert now.reason == "The model babbled."
@@ -128,7 +127,7 @@ def test_zombie_commit_writes_nothing() -> None:
         with working(on, job_id, engine) as run:
             on.clock.now += 1000
             on.ledger.sweep()
-            other = on.ledger.claim(job_id, "other")
+            other = on.ledger.claim("other")
             assert isinstance(other, Claim)
             engine.finish()
             run.result(10)
@@ -142,9 +141,8 @@ def test_zombie_commit_writes_nothing() -> None:
 def test_deadline_ends_the_waiting() -> None:
     engine = BusyEngine()
     with bench(engine) as on:
-        on.clock.now = time.time()
         job_id = on.submit(timeout_s=0.3)
-        on.work.run(job_id)
+        on.work.run()
         assert engine.running[0][1].cancelled()
         on.clock.now += 1
         assert on.ledger.sweep().expired == (job_id,)
@@ -155,10 +153,10 @@ def test_dead_engine_is_raised_and_the_job_goes_back() -> None:
     with bench(engine) as on:
         job_id = on.submit()
         with pytest.raises(EngineDead):
-            on.work.run(job_id)
+            on.work.run()
         assert on.ledger.job(job_id).state == "queued"
         other = on.submit(key="other")
-        on.work.run(other)
+        on.work.run()
         assert on.ledger.job(other).attempts == 0, "a dead engine takes no further jobs"
 
 
@@ -172,9 +170,9 @@ def test_engine_that_dies_between_two_requests_leaves_none_running() -> None:
 
     engine = Dying()
     with bench(engine) as on:
-        job_id = on.submit(text="A sentence about Kyiv. " * 200)
+        on.submit(text="A sentence about Kyiv. " * 200)
         with pytest.raises(EngineDead):
-            on.work.run(job_id)
+            on.work.run()
         assert engine.running[0][1].cancelled()
 
 
@@ -186,7 +184,7 @@ def test_bad_document_disturbs_no_other() -> None:
 
     with bench(ScriptedEngine(script)) as on, ThreadPoolExecutor(8) as pool:
         jobs = [on.submit(key=str(n), text=f"{TEXT} {'poison' if n % 4 == 0 else n}") for n in range(40)]
-        list(pool.map(on.work.run, jobs))
+        list(pool.map(lambda _: on.work.run(), jobs))
         states = [on.ledger.job(job_id).state for job_id in jobs]
         assert states == ["queued" if n % 4 == 0 else "succeeded" for n in range(40)]
 
@@ -197,7 +195,7 @@ def test_release_gives_back_what_runs_and_takes_nothing_new() -> None:
         job_id, waiting = on.submit(), on.submit(key="waiting")
         with working(on, job_id, engine) as run:
             release(on.work)
-            on.work.run(waiting)
+            on.work.run()
             for each in (job_id, waiting):
                 assert (on.ledger.job(each).state, on.ledger.job(each).attempts) == ("queued", 0)
             engine.finish()
@@ -210,10 +208,10 @@ class Gone(MemoryLedger):
 
     is_gone = False
 
-    def claim(self, job_id: str, worker: str) -> Claim | None:
+    def claim(self, worker: str) -> Claim | None:
         if self.is_gone:
             raise Unavailable("Redis did not answer.")
-        return super().claim(job_id, worker)
+        return super().claim(worker)
 
 
 def test_claim_without_redis_is_left_to_the_sweeper() -> None:
@@ -222,7 +220,7 @@ def test_claim_without_redis_is_left_to_the_sweeper() -> None:
         ledger.is_gone = True
         work = Work(ledger, on.work.catalogue, on.work.engine, on.leases, on.doorbell, on.work.limits, "w")
         with structlog.testing.capture_logs() as logs:
-            work.run("any")
+            work.run()
         assert [line["action"] for line in logs] == ["job.unclaimed"]
 
 
@@ -235,7 +233,7 @@ def test_doorbell_that_cannot_be_rung_undoes_nothing() -> None:
     with bench(ScriptedEngine(answer)) as on:
         work = Work(on.ledger, on.work.catalogue, on.work.engine, on.leases, MuteDoorbell(), on.work.limits, "w")
         job_id = on.submit(endpoints=("kb",))
-        work.run(job_id)
+        work.run()
         assert on.ledger.job(job_id).state == "succeeded"
         on.clock.now += 60
         assert [bell.task for bell in on.ledger.sweep().doorbells] == ["sluice.deliver"]
