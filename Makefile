@@ -3,8 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 VLLM := .venv-vllm
 BIN := $(VENV)/bin
+SEED ?= 1
+SECONDS ?= 60
+# Most of these tests wait for processes: more run at once than there are cores.
+JOBS ?= 3
 
-.PHONY: setup vllm-setup demo test vllm check golden browser bench gpu chaos learn clean
+.PHONY: setup vllm-setup demo test vllm check golden browser bench gpu chaos fuzz learn clean
 .DEFAULT_GOAL := test
 
 setup: $(VENV)/.ready
@@ -33,12 +37,12 @@ demo: setup
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy schemas producer worker tests
+	$(BIN)/mypy schemas producer worker deploy/knowledge_base tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit
 
 test: check
-	$(BIN)/pytest -q tests/integration tests/packaging
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/integration tests/packaging tests/fuzz tests/knowledge
 
 # Warnings are no errors here: importing vLLM alone gives dozens.
 vllm: vllm-setup
@@ -56,7 +60,14 @@ bench: vllm-setup
 gpu: setup
 	@PYTHONPATH=tests $(BIN)/python -m gpu.bench --json .build/gpu.json
 
-chaos learn:
+chaos: setup
+	@PYTHONPATH=tests $(BIN)/python -m chaos --seed $(SEED) --json .build/chaos.json
+
+# SECONDS is for each of the decoders.
+fuzz: setup
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS)
+
+learn:
 	@echo "make $@ is not built yet." >&2; exit 1
 
 clean:
