@@ -10,15 +10,19 @@ from kombu.exceptions import OperationalError
 from sluice_schemas.errors import Unavailable
 from sluice_schemas.redis_access import checked
 
-Group = Literal["extract", "deliver"]
+Group = Literal["extract", "deliver", "train"]
 
 EXTRACT_TASK = "sluice.extract"
 DELIVER_TASK = "sluice.deliver"
+TRAIN_TASK = "sluice.train"
 CANARY_TASK = "sluice.canary"
 BROKER_PREFIX = "sluice:"
 """All keys of the broker begin with it, so that another Celery app may share the database."""
+TRAIN_PREFIX = "sluice.train:"
+"""The same for training, whose workers share nothing with those that serve."""
 EXTRACT_QUEUE = "sluice.extract"
 DELIVER_QUEUE = "sluice.deliver"
+TRAIN_QUEUE = "sluice.train"
 
 RETRIES = {"max_retries": 3, "interval_start": 0.0, "interval_step": 0.2, "interval_max": 0.5}
 
@@ -37,6 +41,9 @@ JOB_BELL = Bell(EXTRACT_TASK, EXTRACT_QUEUE)
 DELIVERY_BELL = Bell(DELIVER_TASK, DELIVER_QUEUE)
 """Any delivery's, likewise."""
 
+TRAIN_BELL = Bell(TRAIN_TASK, TRAIN_QUEUE)
+"""Says to a trainer that a run may wait, or be due."""
+
 
 def canary_queue(worker: str) -> str:
     """The queue on which a process rings for itself, to know that it still hears."""
@@ -45,19 +52,24 @@ def canary_queue(worker: str) -> str:
 
 def queues_of(group: Group) -> list[Queue]:
     """The queues a worker of the group consumes, declared as Celery would."""
-    name = EXTRACT_QUEUE if group == "extract" else DELIVER_QUEUE
+    name = {"extract": EXTRACT_QUEUE, "deliver": DELIVER_QUEUE, "train": TRAIN_QUEUE}[group]
     return [Queue(name, routing_key=name)]
 
 
+def prefix_of(group: Group) -> str:
+    """What all keys of a group's broker begin with."""
+    return TRAIN_PREFIX if group == "train" else BROKER_PREFIX
+
+
 def broker_options(group: Group) -> dict[str, Any]:
-    """kombu's transport options, for the workers of a group; the doorbell needs only what all groups share.
+    """kombu's transport options, for the workers of a group; a doorbell needs only its prefix.
 
     Each group has its own unacked keys: where they are shared, the shortest visibility timeout wins for all, and
     all other Celery apps are kept apart by the key prefix. The timeout itself matters little: a doorbell is
     acknowledged on receipt, and one that is rung twice is dropped by the ledger.
     """
     return {
-        "global_keyprefix": BROKER_PREFIX,
+        "global_keyprefix": prefix_of(group),
         "unacked_key": f"unacked.{group}",
         "unacked_index_key": f"unacked_index.{group}",
         "unacked_mutex_key": f"unacked_mutex.{group}",
@@ -97,9 +109,10 @@ class SilentDoorbell:
 class CeleryDoorbell:
     """Publishes Celery messages with kombu alone, so that a producer needs no Celery. Safe for many threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, group: Group = "extract") -> None:
+        """Rings where workers of the group hear it; those that extract and those that deliver share one place."""
         # Without these kombu would wait for ever for its first channel.
-        options = broker_options("extract") | RETRIES
+        options = broker_options(group) | RETRIES
         self._connection = Connection(checked(url), transport_options=options)
         self._errors = (
             OperationalError,

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sluice_schemas.errors import Unavailable
-from sluice_schemas.queues import BROKER_PREFIX, CANARY_TASK, Doorbell, canary_queue
+from sluice_schemas.queues import CANARY_TASK, Doorbell, Group, canary_queue, prefix_of
 from sluice_worker.engine.attended import AttendedEngine
 
 log = structlog.get_logger()
@@ -48,12 +48,14 @@ class Pulse:
         redis: Redis,
         *,
         name: str,
+        group: Group = "extract",
         threads: int,
         patience: Patience,
         on_deaf: Callable[[], None],
         engine: AttendedEngine | None = None,
     ) -> None:
         self.queue = canary_queue(name)
+        self._key = prefix_of(group) + self.queue
         self.sign_file: Path | None = None
         self._doorbell = doorbell
         self._redis = redis
@@ -104,7 +106,7 @@ class Pulse:
                 return
         try:
             self._doorbell.ring(CANARY_TASK, self.queue, "")
-            self._redis.expire(BROKER_PREFIX + self.queue, LEFT_BEHIND_S)
+            self._redis.expire(self._key, LEFT_BEHIND_S)
         except (Unavailable, RedisError):
             # Redis is away, which is no deafness: once it is back both sides connect again.
             return

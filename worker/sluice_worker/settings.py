@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
@@ -81,6 +82,25 @@ class Settings(BaseSettings):
     # Where receivers reach the gateway, and what signs links to it: together they let large events go as links.
     link_url: str | None = Field(default=None, pattern=r"^https?://[^@/?#]+(/[^@?#]*)?$")
     link_secret: SecretStr | None = Field(default=None, min_length=32)
+    # Training runs: their folder, which all trainers must see, and what a tuning is (a preset, or a YAML file of one's
+    # own); unset is `tiny` for sluice-tiny and `oneke` for all else.
+    runs_dir: Path = Path("sluice-runs")
+    train_preset: str | None = None
+    train_processes: int = Field(default=1, ge=1)
+    # The share of the records that were learned before: older labels, and a file of records as `sluice convert` writes.
+    train_replay: float = Field(default=0.5, ge=0, lt=1)
+    replay_records: Path | None = None
+    # A run is due for so many new labels, or for any after so long, within the window (host time, as 22:00-06:00).
+    retrain_labels: int = Field(default=200, ge=1)
+    retrain_age_s: float = Field(default=7 * 86_400.0, gt=0)
+    retrain_window: str | None = Field(default=None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
+    retrain_scopes: tuple[str, ...] = ("*",)
+    beat_every_s: float = Field(default=60.0, gt=0)
+    # The gate: how many points of F1 a schema may lose, how much slower a document may become, and labels (JSON lines)
+    # that never train and may not get worse.
+    gate_tolerance: float = Field(default=1.0, ge=0)
+    gate_latency: float = Field(default=1.25, gt=0)
+    golden_set: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @classmethod
