@@ -78,6 +78,33 @@ def deliver(ready_file: Path | None) -> None:
 
 
 @click.command()
+@READY_FILE
+def trainer(ready_file: Path | None) -> None:
+    """Train: take runs (`sluice retrain`, or those that are due), one at a time, on one device.
+
+    Exit codes as of `sluice worker`; a run that was not done is given back and goes on from its checkpoint.
+    """
+    with _fitness():
+        settings = Settings.read()
+        configure(settings.log_level)
+        from sluice_worker.process import trainer as process
+
+        sys.exit(process.run(settings, ready_file=ready_file))
+
+
+@click.command()
+@READY_FILE
+def beat(ready_file: Path | None) -> None:
+    """Remind the trainers every SLUICE_BEAT_EVERY_S to look whether a run is due. Two of them do no harm."""
+    with _fitness():
+        settings = Settings.read()
+        configure(settings.log_level)
+        from sluice_worker.process import beat as process
+
+        sys.exit(process.run(settings, ready_file=ready_file))
+
+
+@click.command()
 @click.option("--redis", "redis_url", help="Use this Redis instead of starting one from the wheel.")
 @click.option(
     "--dir",
