@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     # Where receivers reach the gateway, and what signs links to it: together they let large events go as links.
     link_url: str | None = Field(default=None, pattern=r"^https?://[^@/?#]+(/[^@?#]*)?$")
     link_secret: SecretStr | None = Field(default=None, min_length=32)
+    # Labels and training runs: SQLite, or PostgreSQL in production. Not in the repr: the URL may hold a password.
+    labels_url: str = Field(default="sqlite:///sluice-labels.db", repr=False)
     # Training runs: their folder, which all trainers must see, and what a tuning is (a preset, or a YAML file of one's
     # own); unset is `tiny` for sluice-tiny and `oneke` for all else.
     runs_dir: Path = Path("sluice-runs")
