@@ -71,7 +71,7 @@ def scripted_work(answer: str, settings: Settings) -> tuple[Work, list[Any]]:
     engine = Forgetful(lambda prompt: answer)
     leases = Leases(ledger, every_s=settings.lease_s / 4)
     sweeper = Sweeper(ledger, doorbell, every_s=settings.sweep_every_s)
-    limits = load.limits(settings, engine)
+    limits = load.limits(settings, engine.card)
     work = Work(ledger, Catalogue(ledger), engine, leases, doorbell, limits, extractor.name())
     return work, [leases.stop, sweeper.stop]
 

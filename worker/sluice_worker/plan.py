@@ -55,13 +55,13 @@ def plan(
             f"Schema {schema.ref} asks for {level!r} decoding; this worker's engine has "
             f"{', '.join(sorted(card.decodings))}. Publish a version with another level, or run another engine."
         )
-    room = _room(schema, card, count_tokens, limits)
+    tokens = room(schema, card, count_tokens, limits)
     chunks = chunk(
         document.text,
         # A text stands in the prompt as a JSON string: quotes and line ends cost more there.
         measure=lambda text: count_tokens(dump(text)),
-        max_tokens=room,
-        overlap_tokens=min(limits.overlap_tokens, room // 4),
+        max_tokens=tokens,
+        overlap_tokens=min(limits.overlap_tokens, tokens // 4),
     )
     return [_question(schema, types, piece, level) for piece in chunks for types in _splits(schema)]
 
@@ -91,13 +91,16 @@ def _prompt(schema: ExtractionSchema, types: Sequence[Type], text: str) -> Promp
     return render(build(schema.task, schema.language, _value(schema, types), text, examples=schema.examples))
 
 
-def _room(schema: ExtractionSchema, card: ModelCard, count_tokens: Callable[[str], int], limits: Limits) -> int:
-    """Tokens left for text beside the longest question of the schema; bos and a few for the seams are taken off."""
+def room(schema: ExtractionSchema, card: ModelCard, count_tokens: Callable[[str], int], limits: Limits) -> int:
+    """Tokens left for text beside the longest question of the schema; bos and a few for the seams are taken off.
+
+    Raises `BadInput` when hardly any are.
+    """
     fixed = max(count_tokens(_prompt(schema, types, "").text) for types in _splits(schema)) + 8
-    room = min(limits.chunk_tokens, card.context_tokens - limits.answer_tokens - fixed)
-    if room < 16:
+    left = min(limits.chunk_tokens, card.context_tokens - limits.answer_tokens - fixed)
+    if left < 16:
         raise BadInput(
             f"Schema {schema.ref} takes {fixed} tokens of the model's {card.context_tokens}; with an answer of "
             f"{limits.answer_tokens} nothing is left for text. Lower split_num, or shorten descriptions and examples."
         )
-    return room
+    return left

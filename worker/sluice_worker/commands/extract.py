@@ -32,7 +32,7 @@ def extract(file: BinaryIO, ref: str) -> None:
     configure("WARNING")
     engine = load.load(settings)
     try:
-        extraction = run(document, schema, engine=engine, limits=load.limits(settings, engine))
+        extraction = run(document, schema, engine=engine, limits=load.limits(settings, engine.card))
     finally:
         engine.close()
     click.echo(orjson.dumps(extraction.model_dump(mode="json", exclude_defaults=True), option=orjson.OPT_INDENT_2))

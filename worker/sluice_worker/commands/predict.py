@@ -54,7 +54,7 @@ def _direct(given: Iterator[Any], decoding: Decoding | None) -> Iterator[Any]:
     configure("WARNING")
     engine = load.load(settings)
     try:
-        limits = load.limits(settings, engine)
+        limits = load.limits(settings, engine.card)
         yield from answered(engine, given, level=decoding or engine.card.decoding, answer_tokens=limits.answer_tokens)
     finally:
         engine.close()

@@ -67,7 +67,7 @@ def runs() -> None:
 def list_runs(limit: int) -> None:
     """List runs, the latest first; one JSON object a line where standard output is no terminal."""
     with _opened(Settings.read()) as store:
-        found = store.list(limit)
+        found = store.latest(limit)
     if not sys.stdout.isatty():
         for run in found:
             click.echo(orjson.dumps(asdict(run)))

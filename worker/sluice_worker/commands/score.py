@@ -49,7 +49,7 @@ def score(data: Path, split: str, limit: int, ref: str | None, decoding: Decodin
         source = corpus.read(data, name, split=split)
         for task, asked in _asked(source, schema):
             held = asked.model_copy(update={"decoding": decoding or asked.decoding})
-            for row in _scored(source, task, held, engine, load.limits(settings, engine), limit):
+            for row in _scored(source, task, held, engine, load.limits(settings, engine.card), limit):
                 rows.append(row)
                 _tell(row)
     engine.close()

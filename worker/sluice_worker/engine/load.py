@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from sluice_schemas.errors import Misconfigured
 from sluice_worker.engine import cpu, model_folder
-from sluice_worker.engine.request import Engine
+from sluice_worker.engine.request import Engine, ModelCard
 from sluice_worker.plan import Limits
 from sluice_worker.settings import Settings
 
@@ -43,12 +43,12 @@ def kind(settings: Settings) -> Kind:
     return engine
 
 
-def limits(settings: Settings, engine: Engine) -> Limits:
+def limits(settings: Settings, card: ModelCard) -> Limits:
     """The lengths to work with: as set, else as the model advises."""
     return Limits(
-        chunk_tokens=settings.chunk_tokens or engine.card.chunk_tokens,
+        chunk_tokens=settings.chunk_tokens or card.chunk_tokens,
         overlap_tokens=settings.overlap_tokens,
-        answer_tokens=settings.answer_tokens or engine.card.answer_tokens,
+        answer_tokens=settings.answer_tokens or card.answer_tokens,
     )
 
 

@@ -38,12 +38,13 @@ class Ended(Exception):
 class Context:
     """What a step is given: its run, a folder of the run's own, and how to tell what it does.
 
-    `gone` is set once nobody wants the step's work any more; a step then raises `Stopped`.
+    `detail` gives what a step before found. `gone` is set once nobody wants the step's work any more; a step then raises `Stopped`.
     """
 
     claim: RunClaim
     folder: Path
     gone: threading.Event
+    detail: Callable[[StepName], dict[str, Any]]
     say: Callable[[str], None]
     progress: Callable[[float], None]
 
@@ -124,6 +125,7 @@ class Conductor:
             claim,
             folder,
             self._gone,
+            detail=lambda other: self._store.get(claim.run.id).step(other).detail,
             say=lambda text: self._store.say(claim, text),
             progress=lambda share: self._store.progress(claim, name, round(share, 3)),
         )

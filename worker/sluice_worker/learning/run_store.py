@@ -44,7 +44,7 @@ class RunStore:
             with self._transaction() as connection:
                 connection.execute(runs.insert().values(**row, created_at=self._now))
         except IntegrityError as exc:
-            active = next((each for each in self.list() if each.scope == scope and each.is_active), None)
+            active = next((each for each in self.latest() if each.scope == scope and each.is_active), None)
             name = active.id if active else "of another process"
             raise Conflict(f"The run {name} of scope {scope!r} has not ended; wait for it, or cancel it.") from exc
         return self.get(run_id)
@@ -54,7 +54,7 @@ class RunStore:
         with self._transaction() as connection:
             return self._get(connection, run_id)
 
-    def list(self, limit: int = 100) -> Sequence[Run]:
+    def latest(self, limit: int = 100) -> Sequence[Run]:
         """The latest first, with their steps."""
         with self._transaction() as connection:
             rows = connection.execute(runs.select().order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit))
@@ -183,7 +183,7 @@ class RunStore:
         )
         return RunClaim(self._get(connection, row["id"]), fence)
 
-    def _update(self, claim: RunClaim) -> sa.Update:
+    def _update(self, claim: RunClaim) -> Any:
         return runs.update().where(runs.c.id == claim.run.id)
 
     def _end(

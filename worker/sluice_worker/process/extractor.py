@@ -49,7 +49,7 @@ def run(settings: Settings, *, ready_file: Path | None = None, build: Callable[[
     doorbell = CeleryDoorbell(settings.redis_url)
     # On a connection of its own: the heartbeat waits for nobody.
     leases = Leases(RedisLedger(connect(settings.redis_url)), every_s=settings.lease_s / 4)
-    work = Work(ledger, Catalogue(ledger), engine, leases, doorbell, load.limits(settings, engine), name())
+    work = Work(ledger, Catalogue(ledger), engine, leases, doorbell, load.limits(settings, engine.card), name())
     pulse = Pulse(
         doorbell,
         redis,

@@ -10,7 +10,6 @@ from celery.signals import worker_shutting_down
 from sluice_schemas.ledger import connect
 from sluice_schemas.queues import CeleryDoorbell
 from sluice_worker.learning import loop
-from sluice_worker.learning.conductor import Conductor
 from sluice_worker.process import redis_check
 from sluice_worker.process.extractor import begin, name
 from sluice_worker.process.station import Exit, Station
