@@ -23,10 +23,14 @@ Reason = Literal["no instruction or no answer", "answer too long", "text too lon
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The most tokens of a whole sequence and of its answer, end marks counted; OneKE's scripts take 700 and 300."""
+    """The most tokens of a whole sequence, of its answer and of its prompt, end marks counted.
+
+    OneKE's scripts take 700, 300 and 400.
+    """
 
     sequence: int = 700
     answer: int = 300
+    prompt: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.answer < self.sequence:
@@ -34,6 +38,11 @@ class Lengths:
                 f"An answer of up to {self.answer} tokens leaves no room for a prompt in a sequence of "
                 f"{self.sequence}. Make the sequence longer than the answer."
             )
+
+    def over(self, sequence: Sequence) -> int:
+        """How many tokens of the text are too many; none where it is 0 or less."""
+        prompt = sequence.answer_start - self.prompt if self.prompt else 0
+        return max(len(sequence) - self.sequence, prompt)
 
 
 @dataclass(slots=True)
@@ -87,7 +96,7 @@ class Fitting:
         whole = self._sequence(exercise.instruction, exercise.answer)
         if len(whole) - whole.answer_start > self.lengths.answer:
             return "answer too long"
-        if len(whole) <= self.lengths.sequence:
+        if self.lengths.over(whole) <= 0:
             return whole
         return self._shorten(exercise)
 
@@ -100,7 +109,7 @@ class Fitting:
             return self._sequence(dump({**asked, "input": text[: ends[kept]].rstrip()}), exercise.answer)
 
         # How many sentences fit: the length grows with each.
-        fitting = bisect_left(range(len(ends)), self.lengths.sequence + 1, key=lambda kept: len(sequence(kept)))
+        fitting = bisect_left(range(len(ends)), 1, key=lambda kept: self.lengths.over(sequence(kept)))
         if not fitting:
             return "text too long"
         if _names_what_is_cut(exercise.task, exercise.answer, text, ends[fitting - 1]):
