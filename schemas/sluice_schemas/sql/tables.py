@@ -19,23 +19,21 @@ Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 families = sa.Table(
     "families",
     metadata,
-    # SHA-256 of the normal form of the first document.
+    # The digest of its first form.
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("share", sa.Text, nullable=False),
     # hash | example
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("decided_at", sa.Double, nullable=False),
-    # The share that it had before it became an example.
+    # The share that it had before it became that of an example.
     sa.Column("left_share", sa.Text),
 )
 
-documents = sa.Table(
-    "documents",
+forms = sa.Table(
+    "forms",
     metadata,
-    # SHA-256 of the text.
+    # SHA-256 of a text's normal form.
     sa.Column("digest", sa.String(64), primary_key=True),
-    # SHA-256 of its normal form.
-    sa.Column("normal_digest", sa.String(64), nullable=False, index=True),
     sa.Column("family_id", sa.ForeignKey("families.id"), nullable=False, index=True),
     sa.Column("signature", sa.LargeBinary, nullable=False),
 )
@@ -43,16 +41,18 @@ documents = sa.Table(
 bands = sa.Table(
     "bands",
     metadata,
-    # Documents that are nearly equal have a band in common; the key is the index by which they are found.
+    # Texts that are nearly equal have a band in common; the key is the index by which they are found.
     sa.Column("band", sa.String(20), primary_key=True),
-    sa.Column("digest", sa.ForeignKey("documents.digest"), primary_key=True),
+    sa.Column("form", sa.ForeignKey("forms.digest"), primary_key=True),
 )
 
 labels = sa.Table(
     "labels",
     metadata,
     sa.Column("id", Number, primary_key=True, autoincrement=True),
-    sa.Column("digest", sa.ForeignKey("documents.digest"), nullable=False),
+    sa.Column("form", sa.ForeignKey("forms.digest"), nullable=False, index=True),
+    # SHA-256 of the text.
+    sa.Column("text_digest", sa.String(64), nullable=False),
     sa.Column("schema_ref", sa.Text, nullable=False),
     sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("author", sa.Text, nullable=False),
@@ -61,7 +61,7 @@ labels = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     # The whole label, as JSON.
     sa.Column("body", sa.Text, nullable=False),
-    sa.Index("ix_labels_schema_ref_digest_id", "schema_ref", "digest", "id"),
+    sa.Index("ix_labels_schema_ref_text_digest_id", "schema_ref", "text_digest", "id"),
     # Ids are never given twice: a snapshot goes up to one.
     sqlite_autoincrement=True,
 )

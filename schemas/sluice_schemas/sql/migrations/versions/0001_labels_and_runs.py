@@ -17,7 +17,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("run_lines", "run_steps", "runs", "labels", "bands", "documents", "families"):
+    for table in ("run_lines", "run_steps", "runs", "labels", "bands", "forms", "families"):
         op.drop_table(table)
 
 
@@ -32,27 +32,26 @@ def _labels() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_families"),
     )
     op.create_table(
-        "documents",
+        "forms",
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("normal_digest", sa.String(64), nullable=False),
         sa.Column("family_id", sa.String(64), nullable=False),
         sa.Column("signature", sa.LargeBinary, nullable=False),
-        sa.ForeignKeyConstraint(["family_id"], ["families.id"], name="fk_documents_family_id"),
-        sa.PrimaryKeyConstraint("digest", name="pk_documents"),
+        sa.ForeignKeyConstraint(["family_id"], ["families.id"], name="fk_forms_family_id"),
+        sa.PrimaryKeyConstraint("digest", name="pk_forms"),
     )
-    op.create_index("ix_documents_family_id", "documents", ["family_id"])
-    op.create_index("ix_documents_normal_digest", "documents", ["normal_digest"])
+    op.create_index("ix_forms_family_id", "forms", ["family_id"])
     op.create_table(
         "bands",
         sa.Column("band", sa.String(20), nullable=False),
-        sa.Column("digest", sa.String(64), nullable=False),
-        sa.ForeignKeyConstraint(["digest"], ["documents.digest"], name="fk_bands_digest"),
-        sa.PrimaryKeyConstraint("band", "digest", name="pk_bands"),
+        sa.Column("form", sa.String(64), nullable=False),
+        sa.ForeignKeyConstraint(["form"], ["forms.digest"], name="fk_bands_form"),
+        sa.PrimaryKeyConstraint("band", "form", name="pk_bands"),
     )
     op.create_table(
         "labels",
         sa.Column("id", Number, nullable=False, autoincrement=True),
-        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("form", sa.String(64), nullable=False),
+        sa.Column("text_digest", sa.String(64), nullable=False),
         sa.Column("schema_ref", sa.Text, nullable=False),
         sa.Column("verdict", sa.Text, nullable=False),
         sa.Column("author", sa.Text, nullable=False),
@@ -60,12 +59,13 @@ def _labels() -> None:
         sa.Column("job_id", sa.Text),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
-        sa.ForeignKeyConstraint(["digest"], ["documents.digest"], name="fk_labels_digest"),
+        sa.ForeignKeyConstraint(["form"], ["forms.digest"], name="fk_labels_form"),
         sa.PrimaryKeyConstraint("id", name="pk_labels"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_labels_form", "labels", ["form"])
     op.create_index("ix_labels_document_id", "labels", ["document_id"])
-    op.create_index("ix_labels_schema_ref_digest_id", "labels", ["schema_ref", "digest", "id"])
+    op.create_index("ix_labels_schema_ref_text_digest_id", "labels", ["schema_ref", "text_digest", "id"])
 
 
 def _runs() -> None:
