@@ -38,7 +38,8 @@ class Ended(Exception):
 class Context:
     """What a step is given: its run, a folder of the run's own, and how to tell what it does.
 
-    `detail` gives what a step before found. `gone` is set once nobody wants the step's work any more; a step then raises `Stopped`.
+    `detail` gives what a step before found. `gone` is set once nobody wants the step's work any more; a step then
+    raises `Stopped`.
     """
 
     claim: RunClaim

@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
-from sluice_schemas.errors import Conflict, Lost, NotFound, Unavailable
+from sluice_schemas.errors import Conflict, Lost, NotFound
+from sluice_schemas.sql.database import reading, writing
 from sluice_schemas.sql.tables import run_lines, run_steps, runs
 from sluice_worker.learning.run import Cause, Line, Run, RunClaim, RunState, Step, StepName
 
@@ -41,7 +42,7 @@ class RunStore:
         run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
         row = {"id": run_id, "scope": scope, "cause": cause, "is_full": is_full, "state": "queued"}
         try:
-            with self._transaction() as connection:
+            with writing(self._engine) as connection:
                 connection.execute(runs.insert().values(**row, created_at=self._now))
         except IntegrityError as exc:
             active = next((each for each in self.latest() if each.scope == scope and each.is_active), None)
@@ -51,27 +52,28 @@ class RunStore:
 
     def get(self, run_id: str) -> Run:
         """With its steps. Raises `NotFound`."""
-        with self._transaction() as connection:
+        with reading(self._engine) as connection:
             return self._get(connection, run_id)
 
     def latest(self, limit: int = 100) -> Sequence[Run]:
         """The latest first, with their steps."""
-        with self._transaction() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(runs.select().order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit))
             found = [*rows.mappings()]
             steps = self._steps(connection, [row["id"] for row in found])
         return [_run(row, steps.get(row["id"], ())) for row in found]
 
-    def last_snapshot(self, scope: str) -> Run | None:
-        """The latest run of a scope that took a snapshot; one that was cancelled does not count.
+    def last_snapshot(self, scope: str, *, before: str | None = None) -> Run | None:
+        """The latest run of a scope that took a snapshot, `before` aside; one that was cancelled does not count.
 
         One that failed does: what makes it fail does not mend itself, and a run a minute would be no help.
         """
-        with self._transaction() as connection:
+        is_one = (runs.c.scope == scope) & runs.c.upto_label.is_not(None) & (runs.c.state != "cancelled")
+        with reading(self._engine) as connection:
             row = (
                 connection.execute(
                     runs.select()
-                    .where(runs.c.scope == scope, runs.c.upto_label.is_not(None), runs.c.state != "cancelled")
+                    .where(is_one, runs.c.id != (before or ""))
                     .order_by(runs.c.upto_label.desc(), runs.c.created_at.desc())
                     .limit(1)
                 )
@@ -86,7 +88,7 @@ class RunStore:
         A run that was taken `MAX_ATTEMPTS` times and never ended has failed.
         """
         while True:
-            with self._transaction() as connection:
+            with writing(self._engine) as connection:
                 row = self._next(connection)
                 if row is None:
                     return None
@@ -136,7 +138,7 @@ class RunStore:
 
     def lines(self, run_id: str, *, after: int = 0) -> list[Line]:
         """What a run said after the line of that number, in order."""
-        with self._transaction() as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(
                 run_lines.select().where(run_lines.c.run_id == run_id, run_lines.c.id > after).order_by(run_lines.c.id)
             )
@@ -157,7 +159,7 @@ class RunStore:
 
     def cancel(self, run_id: str) -> Run:
         """Ends it if it has not ended; whoever works on it stops at the next heartbeat. Raises `NotFound`."""
-        with self._transaction() as connection:
+        with writing(self._engine) as connection:
             if self._get(connection, run_id).is_active:
                 self._end(connection, run_id, "cancelled", "It was cancelled.")
         return self.get(run_id)
@@ -214,20 +216,11 @@ class RunStore:
     @contextmanager
     def _held(self, claim: RunClaim) -> Iterator[Connection]:
         """A transaction of the claim's holder: its row stays locked until the end. Raises `Lost`."""
-        with self._transaction() as connection:
+        with writing(self._engine) as connection:
             mine = (runs.c.id == claim.run.id) & (runs.c.fence == claim.fence) & (runs.c.state == "running")
             if not connection.execute(runs.update().where(mine).values(fence=claim.fence)).rowcount:
                 raise Lost(f"The run {claim.run.id} is in other hands, or was cancelled.")
             yield connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except (OperationalError, InterfaceError) as exc:
-            # Not the message itself: a driver may write its URL there.
-            raise Unavailable("The database of labels and runs (SLUICE_LABELS_URL) does not answer.") from exc
 
 
 def _run(row: Any, steps: tuple[Step, ...]) -> Run:
