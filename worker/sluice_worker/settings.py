@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     runs_dir: Path = Path("sluice-runs")
     train_preset: str | None = None
     train_processes: int = Field(default=1, ge=1)
+    train_deepspeed: Literal["none", "zero2", "zero3"] = "none"
     # The share of the records that were learned before: older labels, and a file of records as `sluice convert` writes.
     train_replay: float = Field(default=0.5, ge=0, lt=1)
     replay_records: Path | None = None
