@@ -18,9 +18,11 @@ from sluice_schemas.errors import Conflict, Lost, Misconfigured, Retryable
 from sluice_schemas.whole_file import whole_file
 from sluice_worker.engine import adapters, cpu, model_folder
 from sluice_worker.process.redis_server import bound_to_parent, free_port
-from sluice_worker.training import tuning_checkpoints, tuning_fault, tuning_progress
+from sluice_worker.training import tuning_checkpoints, tuning_fault, tuning_origin, tuning_progress
 from sluice_worker.training.tuning_plan import TuningPlan
 from sluice_worker.training.tuning_progress import Progress, Tuned
+
+__all__ = ["Progress", "Tuned", "run"]
 
 MODULE = "sluice_worker.training.tune"
 PLAN, IDENTITY, LOCK = "plan.json", "identity.json", "lock"
@@ -67,8 +69,7 @@ def _check(plan: TuningPlan) -> None:
     for records in filter(None, (plan.records, plan.dev_records)):
         if not records.is_file():
             raise Misconfigured(f"There are no records in {records}. Make them with `sluice convert --split train`.")
-    if plan.start_from:
-        adapters.check(plan.start_from, max_rank=plan.max_rank)
+    tuning_origin.check(plan)
 
 
 @contextmanager

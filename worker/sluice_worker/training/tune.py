@@ -14,7 +14,6 @@ from sluice_worker.training import (
     tuning_checkpoints,
     tuning_data,
     tuning_fault,
-    tuning_model,
     tuning_result,
     tuning_trainer,
 )
@@ -31,7 +30,6 @@ def tune(plan: TuningPlan) -> None:
     """Trains to the end from the last whole checkpoint, publishes, and leaves the mark that all is done."""
     if plan.threads:
         torch.set_num_threads(plan.threads)
-    tuning_model.check_origin(plan)
     given = _sequences(plan, plan.records, RECORDS)
     dev = _sequences(plan, plan.dev_records, DEV_RECORDS) if plan.dev_records else None
     trainer, watch = tuning_trainer.trainer(plan, given, dev)

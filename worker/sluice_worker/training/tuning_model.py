@@ -1,22 +1,17 @@
 """The model that a tuning works on: the base as its method wants it, and a LoRA on top."""
 
-from pathlib import Path
 from typing import Any
 
-import orjson
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from sluice_schemas.errors import Misconfigured
-from sluice_worker.engine import adapters, model_folder
-from sluice_worker.engine.adapters import CONFIG
 from sluice_worker.engine.device import NumberFormat
 from sluice_worker.training.tuning_plan import Tuning, TuningPlan
 
 ALL_LINEAR = "all-linear"
-BASE_FIELD = "base_model_name_or_path"
 
 
 def build(plan: TuningPlan, *, device: str, numbers: NumberFormat) -> Any:
@@ -31,38 +26,6 @@ def build(plan: TuningPlan, *, device: str, numbers: NumberFormat) -> Any:
         return _continued(base, plan) if plan.start_from else _fresh(base, plan.tuning)
     except (ValueError, RuntimeError, SafetensorError) as exc:
         raise Misconfigured(f"The LoRA does not fit the model in {plan.base}: {exc}") from exc
-
-
-def base_name(base: Path) -> str:
-    """What an adapter says that it was made for: the folder's name and its content's digest."""
-    return f"{base.name}@{model_folder.digest(base)}"
-
-
-def check_origin(plan: TuningPlan) -> None:
-    """Raises `Misconfigured` for a `start_from` that no tuning of these settings and this base goes on from.
-
-    An adapter of another tool says nothing of its base's content; whether it fits is then seen when it is loaded.
-    """
-    if plan.start_from is None:
-        return
-    adapters.check(plan.start_from, max_rank=plan.max_rank)
-    config = orjson.loads((plan.start_from / CONFIG).read_bytes())
-    made_for = str(config.get(BASE_FIELD) or "")
-    _, at, digest = made_for.rpartition("@")
-    if at and digest != model_folder.digest(plan.base):
-        raise Misconfigured(
-            f"The adapter in {plan.start_from} was made for {made_for}, not for {base_name(plan.base)}. "
-            "Start from the base model, or tune the one it was made for."
-        )
-    for name, theirs, ours in (
-        ("rank", config.get("r"), plan.tuning.rank),
-        ("alpha", config.get("lora_alpha"), plan.tuning.alpha),
-    ):
-        if theirs != ours:
-            raise Misconfigured(
-                f"The adapter in {plan.start_from} has {name} {theirs}, the settings say {ours}: set {name} to "
-                f"{theirs}, or start from the base model."
-            )
 
 
 def _base(plan: TuningPlan, device: str, numbers: NumberFormat) -> Any:

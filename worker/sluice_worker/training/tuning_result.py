@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import torch
+from transformers import AutoConfig
 
 from sluice_worker.engine import adapters, model_folder
 from sluice_worker.engine.adapters import CONFIG, WEIGHTS
-from sluice_worker.training import tuning_checkpoints, tuning_model
+from sluice_worker.training import tuning_checkpoints, tuning_origin
 from sluice_worker.training.tuning_plan import TuningPlan
 
 ADAPTER, MODEL = "adapter", "model"
@@ -30,6 +32,8 @@ def publish(trainer: Any, plan: TuningPlan) -> tuple[Path, str]:
         for leftover in (part, saved):
             shutil.rmtree(leftover, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
+    if is_full and plan.deepspeed == "none":  # DeepSpeed has it in the format of training already
+        trainer.model.to(_kept(plan.base))
     trainer.save_model(str(saved))  # gathers what DeepSpeed has spread
     if trainer.is_world_process_zero():
         part.mkdir()
@@ -44,11 +48,17 @@ def publish(trainer: Any, plan: TuningPlan) -> tuple[Path, str]:
     return folder, ""
 
 
+def _kept(base: Path) -> torch.dtype:
+    """The number format that the base is kept in."""
+    dtype: torch.dtype = AutoConfig.from_pretrained(base, trust_remote_code=False).dtype or torch.bfloat16
+    return dtype
+
+
 def _take_adapter(saved: Path, part: Path, base: Path) -> None:
     """The two files that are served; lists of the config sorted, so that equal trainings have equal digests."""
     config = orjson.loads((saved / CONFIG).read_bytes())
     config = {name: sorted(value) if _is_names(value) else value for name, value in config.items()}
-    config |= {tuning_model.BASE_FIELD: tuning_model.base_name(base), "inference_mode": True}
+    config |= {tuning_origin.BASE_FIELD: tuning_origin.base_name(base), "inference_mode": True}
     (part / CONFIG).write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     os.replace(saved / WEIGHTS, part / WEIGHTS)
 
