@@ -23,7 +23,7 @@ class LedgerContract:
         assert stage.producer.job(job.id) == job
 
     def test_unknown_job(self, stage: Stage) -> None:
-        for ask in (stage.producer.job, stage.producer.result, stage.producer.cancel):
+        for ask in (stage.producer.job, stage.producer.result, stage.producer.document, stage.producer.cancel):
             with pytest.raises(NotFound, match="never given out"):
                 ask("0" * 32)
 
@@ -228,6 +228,28 @@ class LedgerContract:
         claim = stage.claimed()
         assert stage.worker.fail(claim, "too long", verdict="dead", raw="x" * 70_000).state == "dead"
         assert "70000 characters in all" in stage.worker.dead_letter(claim.job_id).raw
+
+    def test_a_document_goes_with_the_end_of_its_job_unless_it_is_kept_for_review(self, stage: Stage) -> None:
+        plain, kept = stage.claimed(key="plain"), stage.claimed(key="kept", reviewable=True)
+        assert stage.producer.document(plain.job_id) == plain.order.document, "while it runs it is there"
+        for claim in (plain, kept):
+            stage.worker.commit(claim, extraction(claim))
+        assert stage.producer.document(plain.job_id) is None
+        assert stage.producer.document(kept.job_id) == kept.order.document
+        assert stage.worker.counts().backlog_bytes == 0, "what has ended is no backlog"
+
+    def test_what_is_kept_for_review_goes_with_the_result(self, stage: Stage) -> None:
+        stage.worker.set_limits(replace(QUICK, retention_s=1))
+        claim = stage.claimed(reviewable=True)
+        stage.worker.commit(claim, extraction(claim))
+        assert stage.producer.document(claim.job_id) == claim.order.document
+        stage.wait(1.1)
+        assert stage.producer.document(claim.job_id) is None
+
+    def test_a_cancelled_job_keeps_no_document(self, stage: Stage) -> None:
+        job = stage.submit(reviewable=True)
+        stage.producer.cancel(job.id)
+        assert stage.producer.document(job.id) is None
 
     def test_cancel(self, stage: Stage) -> None:
         queued, running, ended = stage.submit(key="q"), stage.claimed(key="r"), stage.claimed(key="e")

@@ -3,10 +3,11 @@
 import orjson
 from redis import Redis
 
+from sluice_schemas.document import Document
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
 from sluice_schemas.ledger import Scripts, keys, refusals
-from sluice_schemas.ledger.packing import pack
+from sluice_schemas.ledger.packing import pack, unpack
 from sluice_schemas.ledger.registry import RedisRegistry
 from sluice_schemas.ledger.scripts import fields_of, job_of
 from sluice_schemas.schema import ExtractionSchema
@@ -29,6 +30,7 @@ class RedisLedger:
             "priority": order.priority,
             "tenant": order.tenant,
             "endpoints": orjson.dumps(order.endpoints),
+            **({"reviewable": "1"} if order.reviewable else {}),
         }
         body = order.encode()
         row = [part for field in (public | {"cost": str(len(body))}).items() for part in field]
@@ -61,6 +63,13 @@ class RedisLedger:
         if raw is None:
             raise refusals.no_result(job_id)
         return Extraction.decode(raw)
+
+    def document(self, job_id: str) -> Document | None:
+        packed = self._scripts.command("GET", f"doc:{job_id}")
+        if packed is None:
+            self.job(job_id)
+            return None
+        return Order.decode(unpack(packed)).document
 
     def cancel(self, job_id: str) -> Job:
         return self._job(job_id, fields_of(self._scripts.call("cancel", job_id, "Cancelled by its caller.")))

@@ -23,6 +23,7 @@ class Options(TypedDict, total=False):
     tenant: str
     endpoints: Sequence[str]
     timeout_s: float | None
+    reviewable: bool
 
 
 class SubmitOptions(Options, total=False):
@@ -39,7 +40,7 @@ class SubmitOptions(Options, total=False):
 
 
 ABOUT_DOCUMENT = ("id", "version", "language", "metadata", "source")
-ABOUT_ORDER = ("priority", "tenant", "endpoints", "timeout_s", "key")
+ABOUT_ORDER = ("priority", "tenant", "endpoints", "timeout_s", "reviewable", "key")
 
 
 def order_of(document: str | Document, schema: str, options: Mapping[str, Any]) -> Order:

@@ -17,7 +17,8 @@ class Order(Wire):
     """What is accepted: a document, what to extract from it, and where the result goes.
 
     `key` makes accepting idempotent: the same key with the same content is the same job.
-    `timeout_s` counts from acceptance; after it the job expires.
+    `timeout_s` counts from acceptance; after it the job expires. `reviewable` keeps the document in the ledger for as
+    long as the result, so that a reviewer's correction needs the job's id alone; else it goes when the job ends.
     """
 
     document: Document
@@ -27,6 +28,7 @@ class Order(Wire):
     tenant: str = Field(default="default", min_length=1, max_length=64)
     endpoints: tuple[EndpointName, ...] = Field(default=(), max_length=8)
     timeout_s: float | None = Field(default=None, gt=0)
+    reviewable: bool = False
 
 
 class Job(Wire):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from sluice_schemas.document import Document
 from sluice_schemas.endpoint import Endpoint, EndpointStatus
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
@@ -40,6 +41,9 @@ class ProducerLedger(SchemaRegistry, Protocol):
 
     def result(self, job_id: str) -> Extraction | None:
         """None while there is no result. Raises `NotFound` as `job` does, and when the result's time is over."""
+
+    def document(self, job_id: str) -> Document | None:
+        """What the job reads; None when it has ended and did not keep it. Raises `NotFound` as `job` does."""
 
     def cancel(self, job_id: str) -> Job:
         """Ends the job if it has not ended; the job as it then stands."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from sluice_schemas.document import Document
 from sluice_schemas.errors import Lost
 from sluice_schemas.event import EventType
 from sluice_schemas.extraction import Extraction
@@ -93,6 +94,11 @@ class MemoryLedger:
             if row.result is None or (row.ended_at or 0) + self._limits.retention_s <= self._clock():
                 raise refusals.no_result(job_id)
             return row.result
+
+    def document(self, job_id: str) -> Document | None:
+        with self._lock:
+            row = self._job(job_id)
+            return row.order.document if self._has_document(row) else None
 
     def cancel(self, job_id: str) -> Job:
         with self._lock:
@@ -247,6 +253,11 @@ class MemoryLedger:
         if job_id not in self._jobs:
             raise refusals.no_job(job_id)
         return self._jobs[job_id]
+
+    def _has_document(self, row: JobRow) -> bool:
+        if row.state == "succeeded":
+            return row.order.reviewable and (row.ended_at or 0) + self._limits.retention_s > self._clock()
+        return not row.has_ended or row.is_dead_letter
 
     def _dead(self, job_id: str) -> JobRow:
         self._forget()

@@ -100,8 +100,9 @@ end
 
 local function is_overdue(row) return row.deadline and tonumber(row.deadline) <= NOW end
 
--- Ends a job. Its document stays for a replay when it is dead; everything left behind has a time to live, and the
--- idempotency key outlives the result.
+-- Ends a job. Its document stays for a replay when it is dead, and as long as the result when reviewers need it;
+-- everything left behind has a time to live, and the idempotency key outlives the result. Only what has not ended counts
+-- as backlog.
 local function finish(id, row, state, reason)
   local result_ms = math.floor(limit('retention_s') * 1000)
   local keep_ms = result_ms + 3600000
@@ -113,6 +114,8 @@ local function finish(id, row, state, reason)
   if state == 'dead' then
     redis.call('ZADD', P .. 'dead', NOW, id)
     redis.call('PEXPIRE', P .. 'doc:' .. id, keep_ms)
+  elseif state == 'succeeded' and row.reviewable then
+    redis.call('PEXPIRE', P .. 'doc:' .. id, result_ms)
   else
     redis.call('DEL', P .. 'doc:' .. id)
   end
