@@ -15,6 +15,7 @@ from sluice_schemas.errors import (
 )
 from sluice_schemas.extraction import EventMention, Extraction, Mention, Problem, Relation, Span
 from sluice_schemas.job import Job, Order
+from sluice_schemas.label import Label, Stored
 from sluice_schemas.schema import ExtractionSchema
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Full",
     "Job",
     "JobFailed",
+    "Label",
     "Mention",
     "Misconfigured",
     "NotFound",
@@ -38,5 +40,6 @@ __all__ = [
     "SluiceError",
     "Span",
     "StillRunning",
+    "Stored",
     "Unavailable",
 ]

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
+from sluice_producer.labels import review
+from sluice_producer.labels.access import Access
 from sluice_producer.ledger import RedisLedger
 from sluice_producer.orders import Options, SubmitOptions, order_of, with_endpoints
 from sluice_producer.outcomes import StillRunning, outcome_of
@@ -17,6 +19,7 @@ from sluice_schemas.document import Document
 from sluice_schemas.errors import NotFound, SluiceError, Unavailable
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import Job, Order
+from sluice_schemas.label import Label, Stored
 from sluice_schemas.ledger import ProducerLedger, connect
 from sluice_schemas.queues import JOB_BELL, CeleryDoorbell, Doorbell
 from sluice_schemas.schema import ExtractionSchema
@@ -33,12 +36,16 @@ class Sluice:
 
     Every method raises `Unavailable` when Redis does not answer within `retry_s` seconds. `ledger` and `doorbell`,
     given together, take the place of Redis: `sluice_producer.testing.fake_sluice` does so for your tests.
+
+    `labels` is the URL of the database for `label` and `confirm`: SQLite, such as sqlite:///labels.db, or PostgreSQL.
+    They need the extra `sluice-ke[labels]`.
     """
 
     def __init__(
         self,
         url: str = LOCAL_REDIS,
         *,
+        labels: str | None = None,
         ledger: ProducerLedger | None = None,
         doorbell: Doorbell | None = None,
         retry_s: float = 5.0,
@@ -50,6 +57,8 @@ class Sluice:
             raise TypeError("Give both ledger and doorbell, or neither.")
         self._ledger, self._doorbell = ledger, doorbell
         self._catalogue = Catalogue(ledger)
+        self._labels = Access(labels)
+        self._open.callback(self._labels.close)
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +152,24 @@ class Sluice:
         """The result of a job that has ended, or why there is none."""
         return outcome_of(self._ledger, ended)
 
+    def label(
+        self, job_id: str, corrected: Extraction | Label, *, author: str, document: Document | str | None = None
+    ) -> Stored:
+        """Keeps what the result of a job should have been; the label is on disk when this returns.
+
+        `corrected` is a copy of the result with the entities, relations and events that stand in the document, and no
+        others. The `document` is needed unless the job was submitted with `reviewable=True`.
+
+        Raises `BadInput`, which names what does not fit the text or the schema, `NotFound`, and `Unavailable` when the
+        database does not answer.
+        """
+        said = review.corrected(self._ledger, job_id, corrected, author=author, document=document)
+        return self._keep(said)
+
+    def confirm(self, job_id: str, *, author: str, document: Document | str | None = None) -> Stored:
+        """Keeps that the result of a job is right as it is, and complete. Otherwise as `label`."""
+        return self._keep(review.confirmed(self._ledger, job_id, author=author, document=document))
+
     def publish(self, schema: ExtractionSchema) -> None:
         """Publishes a schema under its `id@version`, for ever. Raises `Conflict` when that has other content."""
         self._catalogue.publish(schema)
@@ -154,6 +181,9 @@ class Sluice:
     def schemas(self) -> list[str]:
         """The references of all schemas that ship or were published, sorted."""
         return self._catalogue.refs()
+
+    def _keep(self, label: Label) -> Stored:
+        return self._labels.store().add(label, schema=self._catalogue.find(label.schema_ref))
 
     def _connect(self, url: str, retry_s: float) -> tuple[ProducerLedger, Doorbell]:
         redis = connect(url)

@@ -30,7 +30,7 @@ def empty(claim: Claim) -> Extraction:
 def fake_sluice(answer: Answer = empty, *, ledger: MemoryLedger | None = None, endpoints: Sequence[str] = ()) -> Sluice:
     """A client whose jobs end as soon as they are submitted, with what `answer` makes of them.
 
-    Jobs may name `endpoints`; nothing is posted to them.
+    Jobs may name `endpoints`; nothing is posted to them. Labels are kept in memory.
 
     With a `ledger` of your own you see the jobs from the worker's side too. For jobs that stay queued build
     `Sluice(ledger=MemoryLedger(), doorbell=SilentDoorbell())`.
@@ -38,7 +38,7 @@ def fake_sluice(answer: Answer = empty, *, ledger: MemoryLedger | None = None, e
     ledger = ledger or MemoryLedger()
     for name in endpoints:
         ledger.outbox.add_endpoint(Endpoint(name=name, url=f"https://{name}.example/"), replace=True)
-    return Sluice(ledger=ledger, doorbell=AnsweringDoorbell(ledger, answer))
+    return Sluice(ledger=ledger, doorbell=AnsweringDoorbell(ledger, answer), labels="sqlite://")
 
 
 class AnsweringDoorbell:

@@ -1,5 +1,6 @@
 """What a reviewer says about a result: it is right, or this is what it should have been."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -7,6 +8,9 @@ from pydantic import Field
 from sluice_schemas.document import Document
 from sluice_schemas.extraction import EventMention, Mention, Relation
 from sluice_schemas.wire import Wire
+
+Share = Literal["train", "dev", "test"]
+"""What a label is for: to train, to choose between trainings, or to judge what came of them."""
 
 
 class Label(Wire):
@@ -23,3 +27,12 @@ class Label(Wire):
     entities: tuple[Mention, ...] = ()
     relations: tuple[Relation, ...] = ()
     events: tuple[EventMention, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A label that is on disk, under a number that grows. `is_new` is false for one that was there already."""
+
+    id: int
+    share: Share
+    is_new: bool = True

@@ -36,6 +36,7 @@ READERS: dict[str, Reader] = {"jsonl": jsonl, "text": plain_text}
 @click.option("--priority", type=click.Choice(get_args(Priority)), default="bulk", show_default=True)
 @click.option("--tenant", default="default", show_default=True, metavar="NAME")
 @click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Send results there; may be repeated.")
+@click.option("--reviewable", is_flag=True, help="Keep each document as long as its result, for reviewers.")
 @click.option(
     "--window",
     type=click.IntRange(min=1),
@@ -54,7 +55,7 @@ def submit(session: Session, /, source: BinaryIO, **given: Any) -> None:
     Prints a job a line; with --wait or --out the results instead. A line that is wrong is named, and the others go
     on. Given again after an interruption, the same command submits nothing twice.
     """
-    options: Any = {name: given[name] for name in ("language", "priority", "tenant", "endpoints")}
+    options: Any = {name: given[name] for name in ("language", "priority", "tenant", "endpoints", "reviewable")}
     wishes = Wishes(given["schema"], given["field"], options)
     read = READERS[given["form"] or ("text" if _name(source).lower().endswith(".txt") else "jsonl")]
     with session.client() as client, _results(source, **given) as results:

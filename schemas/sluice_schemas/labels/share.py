@@ -8,15 +8,14 @@ model as an example can judge nothing any more, and trains from then on.
 import hashlib
 import time
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from sluice_schemas.label import Share
 from sluice_schemas.labels.family import NEAR, Sketch, similarity
 from sluice_schemas.sql.tables import bands, families, forms
-
-Share = Literal["train", "dev", "test"]
 
 TEST, DEV = 0.1, 0.1
 """A tenth each, as is usual: of a thousand documents, enough to tell two models apart; the rest is for training."""

@@ -10,10 +10,9 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Select
 
-from sluice_schemas.label import Label
+from sluice_schemas.label import Label, Share, Stored
 from sluice_schemas.labels import share as shares
 from sluice_schemas.labels.family import sketch
-from sluice_schemas.labels.share import Share
 from sluice_schemas.labels.validate import checked
 from sluice_schemas.schema import ExtractionSchema
 from sluice_schemas.sql import database
@@ -23,15 +22,6 @@ EVERYTHING = "*"
 PAGE = 200
 WRITERS_LOCK = 0x51_0C_E0_02
 """PostgreSQL's advisory lock of those who add labels, see `_alone`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A label that is on disk. `is_new` is false for one that was there already."""
-
-    id: int
-    share: Share
-    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
