@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from sluice_schemas.labels.store import LabelStore
 
+VARIABLE = "SLUICE_LABELS_URL"
+LOCAL_LABELS = "sqlite:///sluice-labels.db"
 INSTALL = "pip install 'sluice-ke[labels]'"
 
 
