@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import ArgumentError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import QueuePool
 
@@ -35,7 +35,8 @@ MIGRATION_LOCK = 0x51_0C_E0_01
 READS = "sluice_reads"
 REFUSED = ("authentication failed", "does not exist", "no password supplied", "pg_hba.conf")
 """What PostgreSQL says to a client that it will never let in. Its driver gives no code while it connects."""
-FAILURES = (OperationalError, InterfaceError, InternalError, NoConnection)
+FAULTS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+"""These are ours, or the caller's; all else that a driver raises is the database's."""
 
 
 def connect(url: str, *, migrate: bool = True) -> Engine:
@@ -87,11 +88,12 @@ def _sqlite(url: URL) -> Engine:
         raise Misconfigured(f"{VARIABLE} names a file in {folder}, which is no folder; make it first.")
     # A database in memory belongs to its connection: all threads take turns with one.
     pool = {"pool_size": 1, "max_overflow": 0} if is_in_memory else {}
+    url = url.update_query_dict({"timeout": url.query.get("timeout", f"{BUSY_S}")})
     engine = sa.create_engine(
         url,
         hide_parameters=True,
         poolclass=QueuePool,
-        connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        connect_args={"check_same_thread": False},
         **pool,
     )
     sa.event.listen(engine, "connect", _prepare)
@@ -158,7 +160,9 @@ def _revision(connection: Connection, scripts: ScriptDirectory) -> str | None:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except FAILURES as exc:
+    except FAULTS:
+        raise
+    except (DBAPIError, NoConnection) as exc:
         raise _failure(getattr(exc, "orig", None)) from exc
 
 
