@@ -41,8 +41,8 @@ def spans(*mentions: Mention | None) -> list[tuple[int, int]]:
         ([person("Anna Berg"), person("Anna Berg")], [(0, 9), (16, 25)]),  # without spans: successive places
         ([person("Anna Berg"), person("Anna Berg", 0)], [(16, 25), (0, 9)]),  # the place that is free
         ([person("𠮷野家")], [(40, 43)]),  # a rare Han is one character
-        ([person("Ulm", 69)], [(69, 72)]),  # behind it too
-        ([person("Cafe\u0301")], [(56, 61)]),  # as the text has it
+        ([person("Ulm", 65)], [(65, 68)]),  # behind it too
+        ([person("Cafe\u0301")], [(59, 64)]),  # as the text has it
         ([person("on")], [(29, 31)]),  # within a word, where it stands nowhere else
         ([], []),  # nothing stands there
     ],
@@ -50,9 +50,8 @@ def spans(*mentions: Mention | None) -> list[tuple[int, int]]:
 def test_values_stand_where_the_text_has_them(given: list[dict[str, Any]], expected: list[tuple[int, int]]) -> None:
     found = checked(label(NER, entities=given), NER).entities
     assert spans(*found) == expected
-    assert all(
-        TEXT[each.span.start : each.span.end] == each.text and each.status == "exact" for each in found if each.span
-    )
+    assert [each.text for each in found] == [TEXT[start:end] for start, end in expected]
+    assert {each.status for each in found} <= {"exact"}
 
 
 def test_the_same_character_in_another_normal_form_is_found() -> None:
@@ -81,9 +80,9 @@ WRONG: list[tuple[ExtractionSchema, dict[str, Any], str]] = [
     (NER, {"entities": [person("Bob")]}, r"entities\[0\] \('person'\): its value stands nowhere in the text"),
     (NER, {"entities": [person("Anna Berg", 1)]}, r"\[1, 10\): something else stands there, its value at \[0, 9\)"),
     (NER, {"entities": [person("Bob", 1)]}, r"\[1, 4\): .* \(3 characters\) nowhere"),
-    (NER, {"entities": [person("Anna Berg", 90)]}, r"\[90, 99\): the text has 79 characters, its value at"),
+    (NER, {"entities": [person("Anna Berg", 90)]}, r"\[90, 99\): the text has 76 characters, its value at"),
     # Counted in UTF-16, where the rare Han before it takes two.
-    (NER, {"entities": [person("Ulm", 63)]}, r"\[63, 66\): .*, but it fits if it counts UTF-16 units"),
+    (NER, {"entities": [person("Ulm", 66)]}, r"\[66, 69\): .*, but it fits if it counts UTF-16 units"),
     (NER, {"entities": [person("Ulm", 35), person("Ulm", 35)]}, r"entities\[1\] says the same as entities\[0\]"),
     (NER, {"entities": [person("son"), person("son")]}, r"entities\[1\] says the same as entities\[0\]"),
     (NER, {"relations": [{"type": "x", "head": {"text": "Ulm"}, "tail": {"text": "Ulm"}}]}, "asks for entities"),
@@ -101,7 +100,8 @@ WRONG: list[tuple[ExtractionSchema, dict[str, Any], str]] = [
 def test_what_does_not_fit_is_named(schema: ExtractionSchema, facts: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words) as refused:
         checked(label(schema, **facts), schema)
-    assert "hired" not in str(refused.value) and "son in" not in str(refused.value), "no text of the document"
+    for words_of_text in ("hired", "son in", "opened"):
+        assert words_of_text not in str(refused.value)
 
 
 def test_many_faults_are_counted() -> None:
@@ -138,7 +138,7 @@ def test_a_predicate_gets_the_types_that_only_it_can_have() -> None:
     given = {"type": asked.name, "head": {"text": "Anna Berg"}, "tail": {"text": "son"}}
     (found,) = checked(label(SPO, relations=[given]), SPO).relations
     assert (found.head.type, found.tail.type) == (asked.subject_type, asked.object_type)
-    with pytest.raises(BadInput, match="say so in head.type and tail.type"):
+    with pytest.raises(BadInput, match="say so in head"):
         checked(label(SPO, relations=[{**given, "head": {"text": "Anna Berg", "type": "dog"}}]), SPO)
 
 
