@@ -1,9 +1,7 @@
 """Trains a small model from scratch on extraction exercises, within a budget of minutes, resumable at any time."""
 
-import ctypes
 import itertools
 import math
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ import structlog
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from sluice_worker.engine import cpu
 from sluice_worker.engine.device import number_format
 from sluice_worker.training import checkpoint, generator, held_out, induction, supply, tokenizer
 from sluice_worker.training.checkpoint import Progress
@@ -29,8 +28,6 @@ TOKENIZER_ROWS = 6_000
 """Rows of each source that the tokenizer learns from."""
 MAX_GRADIENT_NORM = 1.0
 REPORT_EVERY = 50
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""Parameters of mallopt(3)."""
 
 
 def build(shape: ModelShape, vocabulary: PreTrainedTokenizerBase, *, seed: int) -> LlamaForCausalLM:
@@ -66,7 +63,7 @@ def train(recipe: Recipe, *, data: Path, out: Path, device: str = "cpu", process
 
     `processes` beside this one draw the exercises: one is enough for two cores, a GPU takes what twelve can give.
     """
-    _keep_memory()
+    cpu.keep_memory()
     mixture = supply.sources(recipe, data)
     vocabulary = _tokenizer(mixture, recipe, out)
     model = build(recipe.model, vocabulary, seed=recipe.seed).to(device)
@@ -85,17 +82,6 @@ def train(recipe: Recipe, *, data: Path, out: Path, device: str = "cpu", process
     log.info("The mean loss of an answer's token on rows not trained on.", action="train.held_out", **losses)
     checkpoint.publish(out, model, vocabulary)
     return progress
-
-
-def _keep_memory() -> None:
-    """Lets glibc keep what it frees instead of asking the kernel for fresh pages at every step.
-
-    Seen once, minutes apart on two busy cores: 1,000 tokens/s without, 3,800 with; other load differed.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**28)):
-            mallopt(parameter, value)
 
 
 def _tokenizer(mixture: list[Source], recipe: Recipe, out: Path) -> PreTrainedTokenizerBase:

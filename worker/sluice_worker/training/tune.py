@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from sluice_worker.engine import cpu
 from sluice_worker.training import (
     tuning_checkpoints,
     tuning_data,
@@ -28,6 +29,7 @@ PR_SET_PDEATHSIG = 1
 
 def tune(plan: TuningPlan) -> None:
     """Trains to the end from the last whole checkpoint, publishes, and leaves the mark that all is done."""
+    cpu.keep_memory()
     if plan.threads:
         torch.set_num_threads(plan.threads)
     given = _sequences(plan, plan.records, RECORDS)

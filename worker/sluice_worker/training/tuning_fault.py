@@ -13,7 +13,8 @@ LOG = "tune.log"
 MEMORY = "Lower device_batch or sequence_tokens, set recompute, or take qlora."
 DISK = "Make room, or raise the limit, and start it again: it goes on from its last checkpoint."
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_UNWRITTEN = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter failed", "file write failed")
+_UNWRITTEN = ("No space left", "File too large", "Disk quota", "PytorchStreamWriter", "fail at inline_container")
+"""How Rust and torch say the same; the last is what torch says while it closes a file that it could not write."""
 
 
 def write(out: Path, exc: BaseException) -> None:

@@ -13,6 +13,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 from sluice_schemas.errors import Misconfigured
 from sluice_worker.engine.device import NumberFormat, number_format
 from sluice_worker.training import tuning_checkpoints, tuning_model, tuning_order
+from sluice_worker.training.sequence import IGNORED
 from sluice_worker.training.tuning_data import Passes, Sequences
 from sluice_worker.training.tuning_plan import Tuning, TuningPlan
 from sluice_worker.training.tuning_watch import Watch
@@ -20,6 +21,27 @@ from sluice_worker.training.tuning_watch import Watch
 MOST_LINES = 1000
 """Of progress in a whole tuning: each is a look at the device, which waits for it."""
 DEEPSPEED = Path(__file__).with_name("deepspeed")
+
+
+class Tuner(Trainer):  # type: ignore[misc]
+    """Looks at the dev records in its own way: the mean over tokens, however many processes share them."""
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        shown: Passes = self.eval_dataset
+        first, processes = self.args.process_index, self.args.world_size
+        self.model_wrapped.eval()
+        total = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        # As many passes in each process as in the others, as ZeRO-3 needs; what is shown again does not count.
+        for i in range(first, -(-len(shown) // processes) * processes, processes):
+            given = self._prepare_inputs(shown[i % len(shown)])
+            with torch.no_grad():
+                loss = self.model_wrapped(**given).loss
+            count = (given["labels"] != IGNORED).sum()
+            total += torch.stack((loss * count, count)) * (i < len(shown))
+        total = self.accelerator.reduce(total)
+        metrics = {"eval_loss": float(total[0] / total[1])}
+        self.log(metrics)
+        return metrics
 
 
 def trainer(plan: TuningPlan, given: Sequences, dev: Sequences | None) -> tuple[Any, Watch]:
@@ -35,7 +57,7 @@ def trainer(plan: TuningPlan, given: Sequences, dev: Sequences | None) -> tuple[
     # First of all: DeepSpeed must know its settings before the model is loaded.
     args = _arguments(plan, device=device, numbers=numbers, steps=steps, epoch=_epoch(tuning, len(given.lengths)))
     set_seed(tuning.seed)
-    made = Trainer(
+    made = Tuner(
         model=tuning_model.build(plan, device=_own(device), numbers=numbers),
         args=args,
         train_dataset=Passes(given, passes),
@@ -113,7 +135,6 @@ def _arguments(plan: TuningPlan, *, device: str, numbers: NumberFormat, steps: i
         save_total_limit=2,
         eval_strategy="steps" if plan.dev_records else "no",
         eval_steps=every,
-        prediction_loss_only=True,
         dataloader_pin_memory=device != "cpu",
         ddp_find_unused_parameters=False,
         deepspeed=_deepspeed(plan),
