@@ -179,22 +179,22 @@ def _predictions(results: BinaryIO, form: str, ref: str | None, out: Path | None
     """Writes tasks; the exit code."""
     if form != "labelstudio":
         raise click.UsageError("--predictions are for Label Studio: say --form labelstudio.")
-    bad: list[BadLine] = []
+    bad: list[str] = []
     _write(as_list(_tasks(read(results), ref, bad)), out)
     for fault in bad:
-        click.echo(printable(str(fault)), err=True)
+        click.echo(printable(fault), err=True)
     return 1 if bad else 0
 
 
-def _tasks(lines: Iterable[Extraction | BadLine], ref: str | None, bad: list[BadLine]) -> Iterator[dict[str, object]]:
-    for number, line in enumerate(lines, start=1):
+def _tasks(lines: Iterable[Extraction | BadLine], ref: str | None, bad: list[str]) -> Iterator[dict[str, object]]:
+    for line in lines:
         if isinstance(line, BadLine):
-            bad.append(line)
+            bad.append(str(line))
         elif ref in (None, line.schema_ref):
             try:
                 yield labelstudio.prediction_of(line)
             except BadInput as exc:
-                bad.append(BadLine(number, str(exc)))
+                bad.append(f"job {line.job_id}: {exc}")
 
 
 def _write(parts: Iterable[bytes], out: Path | None) -> None:
