@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MOST_PACKAGES = 24
-HEAVY = ("torch", "transformers", "vllm", "peft", "celery", "numpy")
+HEAVY = ("torch", "transformers", "vllm", "peft", "celery", "numpy", "sqlalchemy", "alembic")
 TIMEOUT_S = 300
 
 pytestmark = pytest.mark.timeout(2 * TIMEOUT_S)
@@ -66,6 +66,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
     assert sum(name.startswith("sluice_schemas/library/") for name in names) >= 12
     for needed in (
         "sluice_schemas/ledger/lua/accept.lua",
+        "sluice_schemas/sql/migrations/env.py",
         "sluice_producer/view/page.css",
         "sluice_worker/demo/documents.jsonl",
         "sluice_worker/models/sluice-tiny/model.safetensors",
@@ -94,6 +95,29 @@ def test_it_runs_from_a_folder_with_hostile_names(python: Path, hostile: Path) -
         "print(sluice_producer.Document.decode(document.encode()).text)"
     )
     assert run(python, "-c", program, cwd=hostile) == "Ada\n"
+
+
+def test_labels_without_their_extra_say_what_to_install(python: Path, hostile: Path) -> None:
+    program = (
+        "from sluice_producer.testing import fake_sluice\n"
+        "with fake_sluice() as client:\n"
+        "    job = client.submit('Ada', schema='news/entities-en@1', reviewable=True)\n"
+        "    try: client.confirm(job.id, author='me')\n"
+        "    except Exception as exc: print(exc)"
+    )
+    assert "pip install 'sluice-ke[labels]'" in run(python, "-c", program, cwd=hostile)
+
+
+def test_the_wheel_makes_its_tables(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "unpacked")
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'unpacked')!r})\n"
+        "from sluice_schemas.sql import database\n"
+        "from sqlalchemy import inspect\n"
+        "print('labels' in inspect(database.connect('sqlite:///new.db')).get_table_names(), database.MIGRATIONS)"
+    )
+    told = run(sys.executable, "-c", program, cwd=tmp_path)
+    assert told == f"True {tmp_path / 'unpacked/sluice_schemas/sql/migrations'}\n"
 
 
 def test_its_commands_all_work(python: Path, hostile: Path) -> None:

@@ -16,8 +16,9 @@ from sluice_worker.delivery.schedule import SCHEDULE_S
 from sluice_worker.delivery.signing import SECRET_PREFIX
 
 PREFIX = "SLUICE_"
-# Read by the test suite and by the knowledge base; named here so that a misspelt setting is still an error.
-FOREIGN = frozenset({"SLUICE_GOLDEN", "SLUICE_KNOWLEDGE_SECRET", "SLUICE_KNOWLEDGE_LINKS"})
+# Read by the test suite, by the knowledge base and by the gateway; named here so that a misspelt setting is still an
+# error.
+FOREIGN = frozenset({"SLUICE_GOLDEN", "SLUICE_KNOWLEDGE_SECRET", "SLUICE_KNOWLEDGE_LINKS", "SLUICE_LABELSTUDIO_TOKEN"})
 
 
 class Settings(BaseSettings):
