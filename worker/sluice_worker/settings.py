@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     link_secret: SecretStr | None = Field(default=None, min_length=32)
     # Labels and training runs: SQLite, or PostgreSQL in production. Not in the repr: the URL may hold a password.
     labels_url: str = Field(default="sqlite:///sluice-labels.db", repr=False)
+    # Where adapters lie (file:// or s3://), and where a worker keeps copies; S3's keys come from its own variables.
+    adapters_url: str = Field(default="file://sluice-adapters", pattern=r"^(file|s3)://")
+    adapters_cache: Path = Path("sluice-adapters-cache")
+    s3_endpoint_url: str | None = None
+    # How often a worker looks whether another adapter is to serve.
+    follow_every_s: float = Field(default=2.0, gt=0)
     # Training runs: their folder, which all trainers must see, and what a tuning is (a preset, or a YAML file of one's
     # own); unset is `tiny` for sluice-tiny and `oneke` for all else.
     runs_dir: Path = Path("sluice-runs")
