@@ -1,8 +1,11 @@
 """Labels into OneKE's form and Label Studio's and back. Offsets are code points there; UTF-16 ones are understood."""
 
+import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluice_producer.labels.task import label_of, labels_of
 from sluice_schemas import shelf
@@ -213,3 +216,44 @@ def test_what_a_line_says_too_often_counts_as_often_as_it_stands_there() -> None
     event = {"event_type": "x", "event_trigger": "NAN", "arguments": [{"role": "r", "argument": "NAN"}]}
     (found,) = oneke.read({"text": TEXT, "event": [event]}, "EE")["events"]
     assert (found.trigger, found.arguments) == (None, ())
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 70) | st.just(2**70) | st.sampled_from(["a", "b", "", "person"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["text", "id", "value"]), inner),
+)
+
+
+def objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects as they should be, and others in which any field may be missing, or anything else."""
+    wild = st.fixed_dictionaries({}, optional={name: each | ANY for name, each in fields.items()})
+    return st.fixed_dictionaries(fields) | wild
+
+
+STARTS, ENDS_AT = st.integers(0, 9) | st.just(True), st.integers(5, 70) | st.just(2**70)
+MARKED = objects(start=STARTS, end=ENDS_AT, labels=st.just(["person"]), text=st.just("Anna Berg") | st.none())
+REGIONS = objects(type=st.just("labels"), id=st.sampled_from("ab"), value=MARKED, meta=objects(text=st.just(["x"])))
+ENDS = {"from_id": st.sampled_from("ab"), "to_id": st.sampled_from("ab")}
+ARROWS = objects(type=st.just("relation"), labels=st.just(["founder"]), direction=st.just("bi"), **ENDS)
+WORDS = st.sampled_from(["Anna Berg", "Krupp", "person", "NAN"])
+NAMES = ("entity", "entity_type", "event_type", "event_trigger", "relation", "head", "tail", "head_type", "tail_type")
+PARTS = st.lists(objects(argument=WORDS, role=WORDS), max_size=2)
+ITEMS = objects(**dict.fromkeys(NAMES, WORDS), arguments=PARTS)
+
+
+@given(st.lists(REGIONS | ARROWS, max_size=4) | ANY, st.sampled_from([NER, RE, SPO, EE, EET, EEA, KG]))
+def test_whatever_an_annotation_holds_it_is_a_label_or_bad_input(found: Any, schema: ExtractionSchema) -> None:
+    with contextlib.suppress(BadInput):
+        checked(label_of({"data": {"text": TEXT}}, {"result": found}, schema, author="me"), schema)
+
+
+@given(st.lists(ITEMS, max_size=3) | ANY, st.sampled_from([NER, RE, SPO, EE, EET, EEA, KG]))
+def test_whatever_a_line_holds_it_is_a_label_or_bad_input(found: Any, schema: ExtractionSchema) -> None:
+    with contextlib.suppress(BadInput):
+        label(schema, oneke.read({"text": TEXT, oneke.FIELD[schema.task]: found}, schema.task))
+
+
+@given(objects(data=objects(text=st.just(TEXT), document_id=WORDS, document_version=ANY, job_id=WORDS, language=ANY)))
+def test_whatever_a_task_says_of_its_document_it_is_a_label_or_bad_input(task: dict[str, Any]) -> None:
+    with contextlib.suppress(BadInput):
+        label_of(task, {"result": []}, NER, author="me")
