@@ -1,6 +1,7 @@
 """Where a value stands in a text, word for word: what a label without spans is given them by."""
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from itertools import islice
 
@@ -8,6 +9,8 @@ from sluice_schemas.extraction import Span
 
 MOST = 1000
 """So many places of one value are looked at."""
+NEIGHBOURS = 4
+"""So many places on either side of another are compared with it: some may lie within it."""
 
 
 class Places:
@@ -16,6 +19,7 @@ class Places:
     def __init__(self, text: str) -> None:
         self.text = text
         self._found: dict[str, list[Span]] = {}
+        self._ordered: dict[str, list[Span]] = {}
 
     def of(self, value: str) -> list[Span]:
         """All places, the best first. A value in another Unicode normal form than the text is found all the same."""
@@ -31,17 +35,28 @@ class Places:
         return next((span for span in places if span not in taken), places[0] if places else None)
 
     def nearest(self, value: str, to: Span | None) -> Span | None:
-        """The place nearest to another one and not within it; without another the first."""
-        if to is None:
+        """The place nearest to another one and not within it; without another the best."""
+        places = self._in_order(value)
+        if to is None or not places:
             return self.free_or_first(value, ())
-        return min(self.of(value), key=lambda span: (self._cuts_word(span), _distance(span, to)), default=None)
+        at = bisect_left(places, to.start, key=lambda span: span.start)
+        return min(places[max(0, at - NEIGHBOURS) : at + NEIGHBOURS], key=lambda span: _distance(span, to))
 
     def pair(self, head: str, tail: str) -> tuple[Span | None, Span | None]:
         """The places of two values that stand nearest to each other."""
-        pairs = [(first, self.nearest(tail, first)) for first in self.of(head)[:100]]
-        if not pairs or pairs[0][1] is None:
+        pairs = [(first, self.nearest(tail, first)) for first in self._in_order(head)]
+        apart = [(_distance(first, second), first, second) for first, second in pairs if second]
+        if not apart:
             return self.free_or_first(head, ()), self.free_or_first(tail, ())
-        return min(pairs, key=lambda pair: (self._cuts_word(pair[0]), _distance(pair[0], pair[1] or pair[0])))
+        return min(apart, key=lambda each: each[0])[1:]
+
+    def _in_order(self, value: str) -> list[Span]:
+        """The whole words, or else the parts of words, as they follow each other in the text."""
+        if value not in self._ordered:
+            places = self.of(value)
+            whole = [span for span in places if not self._cuts_word(span)]
+            self._ordered[value] = sorted(whole or places, key=lambda span: span.start)
+        return self._ordered[value]
 
     def _each(self, form: str) -> Iterator[Span]:
         at = self.text.find(form)
