@@ -18,6 +18,7 @@ from sluice_schemas.extraction import Extraction
 from sluice_schemas.ledger import Claim, Verdict, WorkerLedger
 from sluice_schemas.queues import DELIVERY_BELL, Doorbell
 from sluice_schemas.schema import ExtractionSchema
+from sluice_worker.adapters.chooser import Bare, Chooser
 from sluice_worker.engine.request import Completion, Engine, Request
 from sluice_worker.harvest import Answer, merge
 from sluice_worker.leases import Leases
@@ -49,6 +50,7 @@ class Work:
     doorbell: Doorbell
     limits: Limits
     name: str
+    chooser: Chooser = field(default_factory=Bare)
     over: threading.Event = field(default_factory=threading.Event)
     solitude: Solitude = field(default_factory=Solitude)
 
@@ -74,7 +76,10 @@ class Work:
             self.give_back(claim)
             return
         try:
-            self._commit(claim, self._extract(claim, gone))
+            schema = self.catalogue.find(claim.order.schema_ref)
+            extraction = self._extract(claim, schema, gone)
+            self._commit(claim, extraction)
+            self.chooser.committed(claim.order.document, schema, extraction)
         except (Lost, Dropped):
             log.info("The claim is gone; the work is dropped.", action="job.dropped", job_id=claim.job_id)
         except EngineDead as exc:
@@ -105,12 +110,17 @@ class Work:
             log.warning("No job could be claimed.", action="job.unclaimed", error=str(exc))
             return None
 
-    def _extract(self, claim: Claim, gone: threading.Event) -> Extraction:
-        order = claim.order
-        schema = self.catalogue.find(order.schema_ref)
-        extraction = extract(
-            order.document, schema, engine=self.engine, limits=self.limits, gone=gone, time_left_s=claim.time_left_s
-        )
+    def _extract(self, claim: Claim, schema: ExtractionSchema, gone: threading.Event) -> Extraction:
+        with self.chooser.chosen(schema.ref) as adapter:
+            extraction = extract(
+                claim.order.document,
+                schema,
+                engine=self.engine,
+                limits=self.limits,
+                gone=gone,
+                time_left_s=claim.time_left_s,
+                adapter=adapter,
+            )
         return extraction.model_copy(update={"job_id": claim.job_id})
 
     def _commit(self, claim: Claim, extraction: Extraction) -> None:
@@ -120,6 +130,7 @@ class Work:
             action="job.succeeded",
             job_id=claim.job_id,
             schema=extraction.schema_ref,
+            adapter=extraction.adapter,
             requests=extraction.usage.requests,
             total_s=extraction.usage.total_s,
             problems=len(extraction.problems),
@@ -170,15 +181,20 @@ def extract(
     limits: Limits,
     gone: threading.Event | None = None,
     time_left_s: float | None = None,
+    adapter: str | None = None,
 ) -> Extraction:
     """A document through the engine, without queue or ledger. `job_id` of the result is empty.
+
+    `adapter` names one that the engine has loaded; None is the bare model.
 
     Raises `BadInput`, `Misconfigured` or `EngineDead`; `Dropped` once `gone` is set or the time is over.
     A request that fails by itself is listed in the result's problems, unless all of them fail.
     """
     started = time.monotonic()
     questions = plan(document, schema, card=engine.card, count_tokens=engine.count_tokens, limits=limits)
-    requests = [Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct) for each in questions]
+    requests = [
+        Request(each.prompt, limits.answer_tokens, each.grammar, each.is_distinct, adapter) for each in questions
+    ]
     submitted = time.monotonic()
     futures = engine.submit_all(requests)
     try:
@@ -190,7 +206,7 @@ def extract(
     answers = [_answer(question, future) for question, future in zip(questions, futures, strict=True)]
     merged = merge(document, schema, answers, card=engine.card)
     times = {"engine_s": round(answered - submitted, 4), "total_s": round(time.monotonic() - started, 4)}
-    return merged.model_copy(update={"usage": merged.usage.model_copy(update=times)})
+    return merged.model_copy(update={"adapter": adapter, "usage": merged.usage.model_copy(update=times)})
 
 
 def _verdict(exc: Exception) -> Verdict:
