@@ -4,12 +4,14 @@ import random
 from collections import Counter
 
 import pytest
+import sqlalchemy as sa
 from label_stage import SCHEMA, label, story
 
 from sluice_schemas.labels import share
 from sluice_schemas.labels.family import NEAR, normal_form, similarity, sketch
 from sluice_schemas.labels.store import LabelStore
 from sluice_schemas.sql import database
+from sluice_schemas.sql.tables import families
 
 HAN = (
     "二〇二一年三月，蓝色起源公司宣布将在佛罗里达州建造一座新的火箭工厂，预计投资两亿美元，"
@@ -38,7 +40,7 @@ def test_a_sketch_is_the_same_for_ever() -> None:
     assert drawn.bands[:3] == ("004c35503ea1c4583c", "01de41813b916c422d", "02a22ccb838d98b5a8")
 
 
-@pytest.mark.parametrize("text", [story("en", words=40), HAN], ids=["en", "zh"])
+@pytest.mark.parametrize("text", [story("en", words=40), HAN, HAN[:46]], ids=["en", "zh", "a short zh"])
 def test_a_text_with_a_word_changed_is_near(text: str) -> None:
     changed = text[: len(text) // 2] + "新" + text[len(text) // 2 + 1 :]
     assert similarity(sketch(text).signature, sketch(changed).signature) >= NEAR
@@ -62,6 +64,19 @@ def test_shares_are_as_large_as_they_should_be_and_do_not_depend_on_who_asks() -
     parts = Counter[str](drawn)
     for name, part in (("test", 0.1), ("dev", 0.1), ("train", 0.8)):
         assert parts[name] / len(drawn) == pytest.approx(part, abs=0.02)
+
+
+def test_texts_that_have_much_in_common_are_still_two_families() -> None:
+    engine = database.connect("sqlite://")
+    store = LabelStore(engine)
+    for number in range(20):
+        words = story(str(number)).split()
+        other = story(f"other {number}").split()
+        for text in (words, words[:42] + other[42:]):  # 0.54 of their shingles: most pairs share a band
+            store.add(label(" ".join(text)), schema=SCHEMA)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(families)) == 40
+    engine.dispose()
 
 
 def test_a_share_is_kept_when_the_rules_change(monkeypatch: pytest.MonkeyPatch) -> None:
