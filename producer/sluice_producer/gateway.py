@@ -13,7 +13,7 @@ from sluice_producer.labels.access import LOCAL_LABELS, VARIABLE, Access
 from sluice_producer.labels.webhook import Intake, router
 from sluice_producer.ledger import RedisLedger
 from sluice_schemas.catalogue import Catalogue
-from sluice_schemas.errors import BadInput, Misconfigured, NotFound, Retryable, SluiceError
+from sluice_schemas.errors import Misconfigured, NotFound, Retryable, SluiceError
 from sluice_schemas.ledger import ProducerLedger, connect, events
 from sluice_schemas.links import PATH, Links
 
@@ -21,7 +21,7 @@ SECRET_VARIABLE = "SLUICE_LINK_SECRET"
 TOKEN_VARIABLE = "SLUICE_LABELSTUDIO_TOKEN"
 LEAST_SECRET = 32
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-CODES: tuple[tuple[type[Exception], int], ...] = ((NotFound, 404), (BadInput, 422), (Retryable, 503))
+CODES: tuple[tuple[type[Exception], int], ...] = ((NotFound, 404), (Retryable, 503))
 
 
 def make(ledger: ProducerLedger, links: Links | None = None, labels: Intake | None = None) -> FastAPI:
@@ -91,7 +91,7 @@ def gateway(session: Session, host: str, port: int) -> None:
 
 
 def _secret(variable: str) -> str | None:
-    value = os.environ.get(variable)
+    value = os.environ.get(variable) or None
     if value is not None and len(value) < LEAST_SECRET:
         raise Misconfigured(f"{variable} must have {LEAST_SECRET} characters or more, drawn at random.")
     return value

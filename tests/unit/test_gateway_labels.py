@@ -6,13 +6,16 @@ from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from ledger_stage import Clock, memory_stage
 
-from sluice_producer.gateway import make
+from sluice_producer.cli.session import Session
+from sluice_producer.gateway import gateway, make
 from sluice_producer.labels.access import Access
 from sluice_producer.labels.webhook import MAX_BODY_BYTES, Intake
 from sluice_schemas.catalogue import Catalogue
+from sluice_schemas.errors import Misconfigured
 from sluice_schemas.labels.store import Labelled, LabelStore
 from sluice_schemas.ledger import MemoryLedger
 from sluice_schemas.links import Links
@@ -151,3 +154,20 @@ def test_a_gateway_has_the_doors_that_it_was_given(site: Site) -> None:
         assert links_only.get("/v1/events/x?expires=1&signature=x").status_code == 403
     assert site.client.get("/v1/events/x?expires=1&signature=x").status_code == 404
     assert site.client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "Set SLUICE_LINK_SECRET for links to events, SLUICE_LABELSTUDIO_TOKEN for labels, or both"),
+        ({"SLUICE_LABELSTUDIO_TOKEN": "short"}, "SLUICE_LABELSTUDIO_TOKEN must have 32 characters or more"),
+        ({"SLUICE_LINK_SECRET": "short"}, "SLUICE_LINK_SECRET must have 32 characters or more"),
+        ({"SLUICE_LABELSTUDIO_TOKEN": TOKEN, "SLUICE_LABELS_URL": "mysql://x"}, "SLUICE_LABELS_URL must look like"),
+    ],
+)
+def test_a_gateway_that_could_do_nothing_does_not_start(environment: dict[str, str], words: str) -> None:
+    names = ("SLUICE_LINK_SECRET", "SLUICE_LABELSTUDIO_TOKEN", "SLUICE_LABELS_URL")
+    told = CliRunner().invoke(gateway, env={**dict.fromkeys(names), **environment}, obj=Session())
+    assert isinstance(told.exception, Misconfigured)
+    assert words in str(told.exception)
+    assert TOKEN not in str(told.exception)

@@ -22,6 +22,7 @@ class Access:
         self._url = url
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._store: LabelStore | None = None
 
     def store(self) -> "LabelStore":
         """Connects at the first call. Raises `Misconfigured` without a URL or the extra, and `Unavailable`."""
@@ -33,13 +34,14 @@ class Access:
         except ImportError as exc:
             raise Misconfigured(f"Labels need {exc.name}, not installed here. Run: {INSTALL}") from exc
         with self._lock:
-            if self._engine is None:
+            if self._store is None:
                 self._engine = database.connect(self._url)
-            return LabelStore(self._engine)
+                self._store = LabelStore(self._engine)
+            return self._store
 
     def close(self) -> None:
         """Gives the connections back."""
         with self._lock:
             if self._engine is not None:
                 self._engine.dispose()
-                self._engine = None
+                self._engine = self._store = None

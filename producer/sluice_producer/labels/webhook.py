@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 
 from sluice_producer.labels.access import Access
 from sluice_producer.labels.task import label_of
-from sluice_schemas.errors import BadInput
+from sluice_schemas.errors import BadInput, NotFound
 from sluice_schemas.label import Stored
 from sluice_schemas.schema import ExtractionSchema
 from sluice_schemas.wire import parsed
@@ -58,7 +58,7 @@ class Intake:
 
 
 def router(intake: Intake, *, headers: dict[str, str]) -> APIRouter:
-    """The route. Errors of Sluice are left to the application."""
+    """The route. What is not about the label itself, such as `Unavailable`, is left to the application."""
     routes = APIRouter()
 
     @routes.post(PATH)
@@ -74,7 +74,7 @@ def router(intake: Intake, *, headers: dict[str, str]) -> APIRouter:
         except BadInput as exc:
             # Nobody sees the answer: Label Studio shows it to none of its users.
             logger.warning("An annotation of Label Studio is no label: %s", exc)
-            raise
+            return JSONResponse({"detail": str(exc)}, 404 if isinstance(exc, NotFound) else 422, headers)
         if stored is None:
             return Response(status_code=204, headers=headers)
         answer = {"id": stored.id, "share": stored.share, "is_new": stored.is_new}
