@@ -3,20 +3,20 @@
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from sluice_schemas.errors import BadInput
 from sluice_schemas.extraction import Mention
 from sluice_schemas.label import Label
+from sluice_schemas.labels import oneke
 from sluice_schemas.schema import ExtractionSchema
 from sluice_schemas.whole_file import whole_file
 from sluice_worker.conversion.convert import Lines, Wishes, converter
 from sluice_worker.learning.snapshot import Sample
-from sluice_worker.protocol.answer import ANNOTATION_FIELD
 from sluice_worker.protocol.chunk import Chunk, chunk
 from sluice_worker.protocol.instruction import dump
 
@@ -104,42 +104,30 @@ def _converter(schema: ExtractionSchema, seed: int) -> Lines:
 def annotated(label: Label, schema: ExtractionSchema, cut: Cut) -> Iterator[bytes]:
     """OneKE's annotated form of the label, one line for each piece in which serving would read the text.
 
-    A fact whose values stand in two pieces is in neither: no piece lets a model see it whole.
+    A fact whose values stand in two pieces is in neither: no piece lets a model see it whole. Of an event that is true
+    of single arguments.
     """
-    field = ANNOTATION_FIELD[schema.task]
     for piece in cut.chunks(label.document.text):
-        yield dump({"text": piece.text, field: [*_items(label, field, piece)]}).encode()
+        yield dump(oneke.write(_part(label, piece), schema.task)).encode()
 
 
-def _items(label: Label, field: str, piece: Chunk) -> Iterator[dict[str, Any]]:
-    if field == "entity":
-        for each in label.entities:
-            if _is_in(each, piece):
-                yield {"entity": each.text, "entity_type": each.type}
-    elif field == "relation":
-        for relation in label.relations:
-            if _is_in(relation.head, piece) and _is_in(relation.tail, piece):
-                yield {
-                    "head": relation.head.text,
-                    "head_type": relation.head.type or "",
-                    "relation": relation.type,
-                    "tail": relation.tail.text,
-                    "tail_type": relation.tail.type or "",
-                }
-    else:
-        for event in label.events:
-            values = [value for _, value in event.named_values()]
-            if not values or _is_in(values[0], piece):
-                arguments = [
-                    {"argument": each.value.text, "role": each.role}
-                    for each in event.arguments
-                    if _is_in(each.value, piece)
-                ]
-                trigger = event.trigger.text if event.trigger else "NAN"
-                yield {"event_trigger": trigger, "event_type": event.type, "arguments": arguments}
+def _part(label: Label, piece: Chunk) -> Label:
+    here = partial(_is_in, piece)
+    return label.model_copy(
+        update={
+            "document": label.document.model_copy(update={"text": piece.text}),
+            "entities": tuple(each for each in label.entities if here(each)),
+            "relations": tuple(each for each in label.relations if here(each.head) and here(each.tail)),
+            "events": tuple(
+                each.model_copy(update={"arguments": tuple(one for one in each.arguments if here(one.value))})
+                for each in label.events
+                if all(here(value) for _, value in each.named_values()[:1])
+            ),
+        }
+    )
 
 
-def _is_in(mention: Mention, piece: Chunk) -> bool:
+def _is_in(piece: Chunk, mention: Mention) -> bool:
     """A value without a place counts where its text stands."""
     if mention.span is None:
         return mention.text in piece.text

@@ -18,6 +18,7 @@ from sluice_worker.engine.request import Engine
 from sluice_worker.leases import Leases
 from sluice_worker.ledger import RedisLedger
 from sluice_worker.process import redis_check
+from sluice_worker.process.following import Following
 from sluice_worker.process.station import Exit, Station
 from sluice_worker.pulse import Patience, Pulse
 from sluice_worker.settings import Settings
@@ -49,7 +50,9 @@ def run(settings: Settings, *, ready_file: Path | None = None, build: Callable[[
     doorbell = CeleryDoorbell(settings.redis_url)
     # On a connection of its own: the heartbeat waits for nobody.
     leases = Leases(RedisLedger(connect(settings.redis_url)), every_s=settings.lease_s / 4)
-    work = Work(ledger, Catalogue(ledger), engine, leases, doorbell, load.limits(settings, engine.card), name())
+    limits = load.limits(settings, engine.card)
+    following = Following(settings, redis, engine, limits, name=name())
+    work = Work(ledger, Catalogue(ledger), engine, leases, doorbell, limits, name(), chooser=following.chooser)
     pulse = Pulse(
         doorbell,
         redis,
@@ -72,7 +75,8 @@ def run(settings: Settings, *, ready_file: Path | None = None, build: Callable[[
     sweeper = Sweeper(ledger, doorbell, every_s=settings.sweep_every_s, on_mute=unbidden.begin)
     extract.register(app, work, pulse, on_death=on_death)
     canary.register(app, pulse)
-    helpers = (pulse.stop, leases.stop, sweeper.stop, engine.close)
+    following.start()
+    helpers = (pulse.stop, leases.stop, sweeper.stop, following.stop, engine.close)
     return station.serve(helpers=helpers, on_ready=lambda: begin(pulse, ready_file))
 
 
