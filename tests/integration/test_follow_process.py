@@ -86,8 +86,8 @@ def test_every_worker_follows_while_documents_run(
         # A cut adapter: what serves goes on, and whoever asks is told why.
         weights = tmp_path / "store" / first / "adapter_model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-100])
-        for cache in tmp_path.glob("cache*"):
-            (cache / first / weights.name).write_bytes(b"damaged as well")
+        for copies in tmp_path.glob("cache*"):
+            (copies / first / weights.name).write_bytes(b"damaged as well")
         registry.promote("*", first, by="test")
         until(lambda: all(first in each.faults for each in status.read(redis)), FOLLOW_S)
         assert (read().adapter, said(read())) == (None, said(before))

@@ -210,7 +210,7 @@ def _traffic(seen: Sequence[Seen], coming: Traffic, inbox: webhook_inbox.Inbox, 
     until = time.monotonic() + 30
     while len(inbox.events) < len(seen) and time.monotonic() < until:
         time.sleep(0.2)
-    by_job = {event.data.job_id for event in inbox.events.values()}
+    by_job = {event.job.id for event in inbox.events.values()}
     proof.holds(
         f"each was delivered, and none twice: {len(inbox.events)} events of {len(by_job)} jobs",
         len(inbox.events) == len(by_job) == len(seen),

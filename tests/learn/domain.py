@@ -44,8 +44,8 @@ def read(data: Path, *, held_out: int, labelled: int, spoiled: int) -> Domain:
     full = [row for row in rows if row.annotations["entity"]]
     spare = iter([row for row in rows if not row.annotations["entity"]])
     left = iter([each for i, row in enumerate(full) for each in ((row, next(spare)) if i % 4 == 3 else (row,))])
-    parts = [tuple(islice(left, size)) for size in (held_out, labelled, spoiled)]
-    return Domain(*parts, traffic=(*left, *spare))
+    first, second, third = (tuple(islice(left, size)) for size in (held_out, labelled, spoiled))
+    return Domain(first, second, third, (*left, *spare))
 
 
 def label(row: Row, document: Document) -> Label:

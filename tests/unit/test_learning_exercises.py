@@ -90,8 +90,8 @@ def test_a_snapshot_is_known_by_its_digest(tmp_path: Path) -> None:
     samples = [label(PEOPLE, 1, entities=(at("Ada", "person"),)), Sample(2, "test", label(TIES, 2).label)]
     written = snapshot.write(tmp_path / "s", samples)
     assert written.counts == {"own/people@1": {"train": 1}, "own/ties@1": {"test": 1}}
-    assert [*snapshot.read(tmp_path / "s", shares=("train", "dev", "test"))] == samples
-    assert [each.number for each in snapshot.read(tmp_path / "s", shares=("test",))] == [2]
+    assert [*snapshot.read(tmp_path / "s", "train", "dev", "test")] == samples
+    assert [each.number for each in snapshot.read(tmp_path / "s", "test")] == [2]
     assert snapshot.write(tmp_path / "t", samples).digest == written.digest
     assert snapshot.write(tmp_path / "u", samples[:1]).digest != written.digest
 
@@ -100,4 +100,4 @@ def test_a_cut_snapshot_is_told(tmp_path: Path) -> None:
     snapshot.write(tmp_path / "s", [label(PEOPLE)])
     (tmp_path / "s").write_bytes((tmp_path / "s").read_bytes()[:-30])
     with pytest.raises(BadInput, match="line 1"):
-        [*snapshot.read(tmp_path / "s", shares=("train",))]
+        [*snapshot.read(tmp_path / "s", "train")]

@@ -147,8 +147,8 @@ def counts(redis: Redis, digest: str) -> ShadowCounts | None:
         raise Unavailable("Redis does not answer; what the candidate did is not known.") from exc
     if not found:
         return None
-    values = {name.decode(): float(value) for name, value in found.items()}
-    return ShadowCounts(**{name: values[name] if name.endswith("_s") else int(values[name]) for name in values})
+    values = {name: float(found.get(name.encode(), 0)) for name in ShadowCounts.__dataclass_fields__}
+    return ShadowCounts(**{name: each if name.endswith("_s") else int(each) for name, each in values.items()})  # type: ignore[arg-type]
 
 
 def _unparsed(extraction: Extraction) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,7 +50,7 @@ def write(path: Path, samples: Iterable[Sample]) -> Written:
     return Written(digest.hexdigest(), {ref: {s: n for (r, s), n in counts.items() if r == ref} for ref in refs})
 
 
-def read(path: Path, *, shares: Collection[Share]) -> Iterator[Sample]:
+def read(path: Path, *shares: Share) -> Iterator[Sample]:
     """The labels of these shares, in the file's order. Raises `BadInput` for a file that is no snapshot."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):

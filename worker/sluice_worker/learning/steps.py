@@ -9,6 +9,7 @@ from typing import Any
 from sluice_schemas.adapter import BASE
 from sluice_schemas.catalogue import Catalogue
 from sluice_schemas.errors import Misconfigured
+from sluice_schemas.labels.family import sketch
 from sluice_schemas.labels.store import LabelStore
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.adapters import artefacts
@@ -76,7 +77,7 @@ def take_snapshot(shop: Workshop, context: Context) -> dict[str, Any]:
 def _samples(shop: Workshop, scope: str, upto: int) -> Iterator[Sample]:
     kept_out = shop.kept_out()
     for each in shop.labels.snapshot(scope, upto=upto):
-        if each.family not in kept_out:
+        if not kept_out or sketch(each.label.document.text).digest not in kept_out:
             yield Sample(each.label_id, each.share, each.label)
 
 
@@ -88,7 +89,7 @@ def convert(shop: Workshop, context: Context) -> dict[str, Any]:
         last = shop.runs.last_snapshot(run.scope, before=run.id)
         upto = (last.upto_label or 0) if last else 0
     cutter = _Cutter(shop.catalogue, settings)
-    new, old = cutter.records(snapshot.read(folder / LABELS, shares=("train",)), newer_than=upto)
+    new, old = cutter.records(snapshot.read(folder / LABELS, "train"), newer_than=upto)
     if not new:
         new, old = old, []
     old += exercises.replay_pool(settings.replay_records)
@@ -98,7 +99,7 @@ def convert(shop: Workshop, context: Context) -> dict[str, Any]:
             0
         ]
     mixed = exercises.write(folder / "records.jsonl", new, old, replay=settings.train_replay, seed=SEED)
-    watched, _ = cutter.records(snapshot.read(folder / LABELS, shares=("dev",)))
+    watched, _ = cutter.records(snapshot.read(folder / LABELS, "dev"))
     exercises.write(folder / "dev_records.jsonl", watched, (), replay=0.0, seed=SEED)
     context.say(f"{mixed.new} records of new labels, {mixed.replayed} of what was learned before.")
     return {"new": mixed.new, "replayed": mixed.replayed, "watched": len(watched)}

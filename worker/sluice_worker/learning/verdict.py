@@ -116,10 +116,10 @@ def overall(found: Trial) -> float:
 
 
 def _kinds(shop: Workshop, context: Context) -> dict[Kind, dict[str, list[Case]]]:
-    tests = [each.label for each in snapshot.read(context.folder / LABELS, shares=("test",))]
+    tests = [each.label for each in snapshot.read(context.folder / LABELS, "test")]
     path = shop.settings.golden_set
     frozen = golden_set.read(path) if path else []
-    kinds: dict[Kind, Sequence[Label]] = {"test": tests, **({"golden": frozen} if frozen else {})}  # type: ignore[dict-item]
+    kinds: dict[Kind, Sequence[Label]] = {"test": tests, **({"golden": frozen} if frozen else {})}
     return {kind: _cases(shop, labels) for kind, labels in kinds.items()}
 
 

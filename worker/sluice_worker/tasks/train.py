@@ -9,7 +9,7 @@ from sluice_worker.learning.conductor import Conductor
 from sluice_worker.pulse import Pulse
 
 
-def register(app: Celery, conductor: Conductor, pulse: Pulse, *, look: Callable[[], None]) -> None:
+def register(app: Celery, conductor: Conductor, pulse: Pulse, *, look: Callable[[], object]) -> None:
     """Lets `app` answer the doorbell: `look` queues the runs that are due, `conductor` takes what waits."""
 
     @app.task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]
