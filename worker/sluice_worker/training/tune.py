@@ -36,7 +36,8 @@ def tune(plan: TuningPlan) -> None:
     dev = _sequences(plan, plan.dev_records, DEV_RECORDS) if plan.dev_records else None
     trainer, watch = tuning_trainer.trainer(plan, given, dev)
     # The trainer pickles the states of optimizer and random generators. Only this tuning reads them back, as weights
-    # alone, from the folder that it wrote; they go when it is done, and never into what is published.
+    # alone (DeepSpeed without that guard), from the folder that it wrote; they go when it is done, and never into what
+    # is published.
     checkpoint, _ = tuning_checkpoints.last_whole(plan.out)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     folder, digest = tuning_result.publish(trainer, plan)

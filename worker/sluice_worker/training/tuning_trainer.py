@@ -41,6 +41,7 @@ class Tuner(Trainer):  # type: ignore[misc]
         total = self.accelerator.reduce(total)
         metrics = {"eval_loss": float(total[0] / total[1])}
         self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
 
@@ -137,16 +138,18 @@ def _arguments(plan: TuningPlan, *, device: str, numbers: NumberFormat, steps: i
         eval_steps=every,
         dataloader_pin_memory=device != "cpu",
         ddp_find_unused_parameters=False,
-        deepspeed=_deepspeed(plan),
+        deepspeed=_deepspeed(plan, device),
         report_to="none",
         disable_tqdm=True,
         log_level="error",
     )
 
 
-def _deepspeed(plan: TuningPlan) -> str | None:
+def _deepspeed(plan: TuningPlan, device: str) -> str | None:
     if plan.deepspeed == "none":
         return None
     if importlib.util.find_spec("deepspeed") is None:
         raise Misconfigured("DeepSpeed is not installed: pip install deepspeed, or set deepspeed to none.")
+    if device == "cpu":  # Accelerate leaves it out there, and ZeRO-3 would count one process when it shares weights
+        importlib.import_module("deepspeed").init_distributed("gloo", auto_mpi_discovery=False)
     return str(DEEPSPEED / f"{plan.deepspeed}.json")
