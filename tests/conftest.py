@@ -15,7 +15,13 @@ cpu.behave()
 # What is started in the background ignores Ctrl-C, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite(
-    "engine_contract", "ledger_contract", "ledger_machine", "ledger_stage", "sweep_contract", "work_stage"
+    "engine_contract",
+    "registry_contract",
+    "ledger_contract",
+    "ledger_machine",
+    "ledger_stage",
+    "sweep_contract",
+    "work_stage",
 )
 
 # A busy machine is no fault of the code: speed is measured by benchmarks.
