@@ -71,7 +71,9 @@ class RedisAdapterRegistry:
             return answer
 
         # Done again when another changed the state between the look and the write.
-        return self._asked(lambda: self._redis.transaction(apply, RECORDS, ALIASES, value_from_callable=True))  # type: ignore[arg-type]
+        transaction: Any = self._redis.transaction
+        answer: T = self._asked(lambda: transaction(apply, RECORDS, ALIASES, value_from_callable=True))
+        return answer
 
     def _asked(self, question: Callable[[], T]) -> T:
         try:
