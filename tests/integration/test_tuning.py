@@ -216,7 +216,7 @@ def test_two_processes_learn_what_one_does_and_die_with_their_parent(tuned: Tune
     """Both go on from an adapter, without dropout, which is drawn in each process by itself."""
     settings: dict[str, Any] = {"dropout": 0.0, "max_steps": 12, "checkpoint_steps": 3, "dtype": "float32"}
     alone = run(site.plan(tmp_path / "alone", start_from=tuned.folder, **settings))
-    assert alone.losses[0][1] < 0.95 * tuned.losses[0][1], "it did not begin at the site.base model"
+    assert alone.losses[0][1] < 0.95 * tuned.losses[0][1], "it did not begin at the base model"
     wanted = site.plan(tmp_path / "pair", start_from=tuned.folder, processes=2, **settings)
     (tmp_path / "plan.json").write_text(wanted.model_dump_json())
     command = [sys.executable, "-c", PARENT, str(tmp_path / "plan.json")]

@@ -1,6 +1,7 @@
 """Losses over steps as a picture."""
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 
 from matplotlib import rc_context
@@ -15,7 +16,8 @@ def svg(series: Mapping[str, Points], *, title: str, unit: str = "loss") -> str:
 
     Texts stay texts, in the fonts of whoever looks at it. Series of a few points show them.
     """
-    with rc_context({"svg.hashsalt": "sluice", "svg.fonttype": "none"}):
+    with rc_context({"svg.hashsalt": "sluice", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # no font of ours is used: whoever looks at it has Chinese ones
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()

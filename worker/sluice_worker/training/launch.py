@@ -125,6 +125,7 @@ def _done(plan: TuningPlan) -> Tuned | None:
     found = model_folder.digest(done.folder) if is_full else adapters.check(done.folder, max_rank=plan.max_rank)
     if found != done.digest:
         raise Misconfigured(f"{done.folder} has changed since it was made. Remove {plan.out}, and tune again.")
+    tuning_checkpoints.drop(plan.out)
     return done
 
 
@@ -149,7 +150,8 @@ def _attend(plan: TuningPlan, lock: BinaryIO, on_progress: Callable[[Progress], 
     finally:
         _end(process)
     _tell(plan.out, told, on_progress)
-    if process.returncode:
+    # What is published is whole, even if a process stumbled at its exit.
+    if process.returncode and Tuned.read(plan.out) is None:
         raise tuning_fault.read(plan.out, process.returncode)
 
 
@@ -174,7 +176,8 @@ def _environment(plan: TuningPlan) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
     threads = plan.threads or max(1, (os.cpu_count() or 1) // plan.processes)
     # Processes of one machine talk over loopback, whatever its name resolves to.
-    return {**kept, **OFFLINE, "OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": "lo"}
+    loopback = "lo" if sys.platform == "linux" else "lo0"
+    return {**kept, **OFFLINE, "OMP_NUM_THREADS": str(threads), "GLOO_SOCKET_IFNAME": loopback}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

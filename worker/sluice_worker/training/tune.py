@@ -2,13 +2,13 @@
 
 import ctypes
 import os
-import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
 import torch
+import torch.distributed
 
 from sluice_worker.engine import cpu
 from sluice_worker.training import (
@@ -23,7 +23,6 @@ from sluice_worker.training.tuning_plan import TuningPlan
 from sluice_worker.training.tuning_progress import Tuned
 
 PLAN = "plan.json"
-RECORDS, DEV_RECORDS = "records.safetensors", "dev_records.safetensors"
 PR_SET_PDEATHSIG = 1
 
 
@@ -32,8 +31,8 @@ def tune(plan: TuningPlan) -> None:
     cpu.keep_memory()
     if plan.threads:
         torch.set_num_threads(plan.threads)
-    given = _sequences(plan, plan.records, RECORDS)
-    dev = _sequences(plan, plan.dev_records, DEV_RECORDS) if plan.dev_records else None
+    given = _sequences(plan, plan.records, tuning_checkpoints.RECORDS)
+    dev = _sequences(plan, plan.dev_records, tuning_checkpoints.DEV_RECORDS) if plan.dev_records else None
     trainer, watch = tuning_trainer.trainer(plan, given, dev)
     # The trainer pickles the states of optimizer and random generators. Only this tuning reads them back, as weights
     # alone (DeepSpeed without that guard), from the folder that it wrote; they go when it is done, and never into what
@@ -44,9 +43,9 @@ def tune(plan: TuningPlan) -> None:
     if trainer.is_world_process_zero():
         last = watch.last
         Tuned(folder, digest, last.step, last.tokens, last.tokens_per_s, last.peak_bytes, given.tally).write(plan.out)
-        shutil.rmtree(plan.out / tuning_checkpoints.FOLDER)
-        for name in (RECORDS, DEV_RECORDS):
-            (plan.out / name).unlink(missing_ok=True)
+    if torch.distributed.is_initialized():  # together: one that ends alone takes the threads of the others down
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _sequences(plan: TuningPlan, records: Path, name: str) -> Sequences:

@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 FOLDER = "checkpoints"
+RECORDS, DEV_RECORDS = "records.safetensors", "dev_records.safetensors"
+"""The fitted records, which stay as they are when a tuning goes on."""
 WHOLE = "whole"
 """The file that is put into a checkpoint last, once all else in it is on disk."""
 
@@ -30,6 +32,13 @@ def mark(out: Path, step: int) -> None:
     sync(folder)
     (folder / WHOLE).touch()
     sync(folder)
+
+
+def drop(out: Path) -> None:
+    """Removes all that a tuning goes on from, since it is done."""
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    for name in (RECORDS, DEV_RECORDS):
+        (out / name).unlink(missing_ok=True)
 
 
 def sync(folder: Path) -> None:

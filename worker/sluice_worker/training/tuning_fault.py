@@ -46,8 +46,9 @@ def read(out: Path, code: int) -> SluiceError:
         if told:
             return Misconfigured(told["message"]) if told["setting"] else Retryable(told["message"])
     cause = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    hint = f" {MEMORY}" if code == -signal.SIGKILL else ""
-    return Retryable(f"The tuning {cause}; the end of {out / LOG}: {_tail(out / LOG)}{hint}")
+    end = _tail(out / LOG)
+    hint = f" {MEMORY}" if code == -signal.SIGKILL or "SIGKILL" in end else ""
+    return Retryable(f"The tuning {cause}; the end of {out / LOG}: {end}.{hint}")
 
 
 def _last_line(text: str) -> str:
@@ -55,5 +56,7 @@ def _last_line(text: str) -> str:
 
 
 def _tail(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines() if path.is_file() else []
-    return lines[-1][:300] if lines else "nothing"
+    """The last line that says something; torchrun ends with a rule."""
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    told = (line.strip() for line in reversed(lines) if any(map(str.isalpha, line)))
+    return next(told, "nothing")[:300].rstrip(".")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from sluice_schemas.errors import Misconfigured
 from sluice_worker.engine.device import NumberFormat, number_format
@@ -25,6 +25,8 @@ DEEPSPEED = Path(__file__).with_name("deepspeed")
 
 class Tuner(Trainer):  # type: ignore[misc]
     """Looks at the dev records in its own way: the mean over tokens, however many processes share them."""
+
+    control: Any
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         shown: Passes = self.eval_dataset
@@ -66,6 +68,7 @@ def trainer(plan: TuningPlan, given: Sequences, dev: Sequences | None) -> tuple[
         data_collator=_only,
         callbacks=[watch],
     )
+    made.remove_callback(PrinterCallback)  # the watch tells it all
     return made, watch
 
 
