@@ -1,11 +1,14 @@
 """Whether a challenger may take the champion's place. Pure: trials in, a decision with all its reasons out."""
 
+import statistics
 from dataclasses import dataclass
 
 from pydantic import Field
 
 from sluice_schemas.wire import Strict
-from sluice_worker.evaluation.trial import Trial
+from sluice_worker.evaluation import resample
+from sluice_worker.evaluation.counting import Row
+from sluice_worker.evaluation.trial import SchemaTrial, Trial
 
 
 class GateRules(Strict):
@@ -50,5 +53,118 @@ class Decision:
 def decide(
     champion: Trial, challenger: Trial, *, golden: tuple[Trial, Trial] | None = None, rules: GateRules
 ) -> Decision:
-    """`golden` holds champion and challenger on the frozen set, which may not get worse."""
-    raise NotImplementedError
+    """`golden` holds champion and challenger on the frozen set, which may not get worse.
+
+    Raises `ValueError` for trials of other documents: they cannot be compared.
+    """
+    _demand_alike(champion, challenger)
+    checks = [_enough(champion, rules), _better(champion, challenger)]
+    for ref in sorted(champion.schemas):
+        tolerance = rules.tolerances.get(ref, rules.tolerance)
+        checks.append(_no_worse("no schema worse", champion.schemas[ref], challenger.schemas[ref], tolerance))
+    checks += [
+        _unparsed(champion, challenger),
+        _ungrounded(champion, challenger, rules),
+        _failed(champion, challenger),
+        _latency(champion, challenger, rules),
+    ]
+    if golden is not None:
+        _demand_alike(*golden)
+        for ref in sorted(golden[0].schemas):
+            mine, theirs = (each.schemas[ref] for each in golden)
+            checks.append(_no_worse("golden set no worse", mine, theirs, rules.tolerances.get(ref, rules.tolerance)))
+    return Decision(all(each.is_passed for each in checks), tuple(checks))
+
+
+def _demand_alike(champion: Trial, challenger: Trial) -> None:
+    if champion.schemas.keys() != challenger.schemas.keys():
+        raise ValueError("the trials are of other schemas")
+    for ref, mine in champion.schemas.items():
+        theirs = challenger.schemas[ref]
+        gold = [{level: [row[2] for row in rows] for level, rows in each.rows.items()} for each in (mine, theirs)]
+        if gold[0] != gold[1]:
+            raise ValueError(f"the trials of {ref} are of other documents")
+
+
+def _enough(champion: Trial, rules: GateRules) -> Check:
+    documents = sum(each.documents for each in champion.schemas.values())
+    said = f"{documents} documents to judge by; at least {rules.documents} tell anything."
+    return Check("enough documents", None, documents >= rules.documents, documents, rules.documents, said)
+
+
+def _better(champion: Trial, challenger: Trial) -> Check:
+    """Paired bootstrap over documents (Koehn 2004): both read the same draw of them. Facts of all schemas are pooled,
+    so that a schema counts by what stands in its documents.
+    """
+    found = resample.difference(_pooled(champion), _pooled(challenger))
+    low = found.interval[0] if found.interval else None
+    spread = f", 95 % interval {found.interval[0]:+.2f} to {found.interval[1]:+.2f}" if found.interval else ""
+    is_better = low is not None and low > 0
+    said = f"F1 over all goes from {found.here:.2f} to {found.there:.2f} ({found.gain:+.2f} points{spread})"
+    said += "." if is_better else "; the interval must lie above 0."
+    return Check("better overall", None, is_better, low, 0.0, said)
+
+
+def _no_worse(name: str, mine: SchemaTrial, theirs: SchemaTrial, tolerance: float) -> Check:
+    """By the difference itself, not by its interval: with few documents an interval allows anything."""
+    found = resample.difference(_rows(mine), _rows(theirs))
+    is_passed = found.gain >= -tolerance
+    said = f"{mine.ref}: F1 {found.here:.2f} to {found.there:.2f} on {mine.documents} documents"
+    if not is_passed:
+        sure = found.interval is not None and found.interval[1] < -tolerance
+        said += f", a loss of more than {tolerance:g}{'' if sure else ', which may be luck'}"
+    return Check(name, mine.ref, is_passed, found.gain, -tolerance, said + ".")
+
+
+def _unparsed(champion: Trial, challenger: Trial) -> Check:
+    """One answer, or half a percent of them, may be luck of the batch; more is a model that unlearned the form."""
+    here, there = (_sum(each, "unparsed") for each in (champion, challenger))
+    requests = max(1, _sum(challenger, "requests"))
+    limit = here + max(1, requests // 200)
+    said = f"{there} of {requests} answers could not be read, {here} of the champion's; {limit} are allowed."
+    return Check("no more unparsed answers", None, there <= limit, there, limit, said)
+
+
+def _ungrounded(champion: Trial, challenger: Trial, rules: GateRules) -> Check:
+    here, there = (100 * _sum(each, "ungrounded") / max(1, _sum(each, "values")) for each in (champion, challenger))
+    limit = here + rules.ungrounded
+    said = f"{there:.1f} % of the values stand nowhere in the text, {here:.1f} % of the champion's; {limit:.1f} % may."
+    return Check("no more ungrounded values", None, there <= limit, round(there, 2), round(limit, 2), said)
+
+
+def _failed(champion: Trial, challenger: Trial) -> Check:
+    here, there = (sum(sum(s.failed.values()) for s in each.schemas.values()) for each in (champion, challenger))
+    said = f"{there} documents could not be read at all, {here} of them by the champion."
+    return Check("no more failed documents", None, there <= here, there, here, said)
+
+
+def _latency(champion: Trial, challenger: Trial, rules: GateRules) -> Check:
+    """Of documents that both could read: one that fails is fast or slow for no good reason."""
+    here, there = (statistics.median(times) if times else 0.0 for times in _seconds(champion, challenger))
+    ratio = there / here if here else 1.0
+    said = f"The median document takes {there:.2f} s, {ratio:.2f} times the champion's; {rules.latency:g} may be."
+    return Check("no slower", None, ratio <= rules.latency, round(ratio, 3), rules.latency, said)
+
+
+def _seconds(champion: Trial, challenger: Trial) -> tuple[list[float], list[float]]:
+    times: tuple[list[float], list[float]] = ([], [])
+    for ref, mine in champion.schemas.items():
+        theirs = challenger.schemas[ref]
+        if not mine.failed and not theirs.failed:
+            times[0].extend(mine.seconds)
+            times[1].extend(theirs.seconds)
+    return times
+
+
+def _sum(found: Trial, name: str) -> int:
+    return sum(getattr(each, name) for each in found.schemas.values())
+
+
+def _pooled(found: Trial) -> list[Row]:
+    return [row for ref in sorted(found.schemas) for row in _rows(found.schemas[ref])]
+
+
+def _rows(found: SchemaTrial) -> list[Row]:
+    """One row a document: its facts of all levels."""
+    documents = zip(*found.rows.values(), strict=True)
+    return [(sum(r[0] for r in rows), sum(r[1] for r in rows), sum(r[2] for r in rows)) for rows in documents]

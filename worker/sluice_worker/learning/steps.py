@@ -9,7 +9,7 @@ from typing import Any
 from sluice_schemas.adapter import BASE
 from sluice_schemas.catalogue import Catalogue
 from sluice_schemas.errors import Misconfigured
-from sluice_schemas.labels.family import sketch
+from sluice_schemas.label import Label
 from sluice_schemas.labels.store import LabelStore
 from sluice_schemas.schema import ExtractionSchema
 from sluice_worker.adapters import artefacts
@@ -43,10 +43,9 @@ class Workshop:
     catalogue: Catalogue
     adapters: AdapterRegistry
 
-    def kept_out(self) -> frozenset[str]:
-        """The families of the golden set, which never train."""
-        path = self.settings.golden_set
-        return golden_set.families(path) if path else frozenset()
+    def golden(self) -> list[Label]:
+        """The labels of the golden set, which never train; none where there is no such set."""
+        return golden_set.read(self.settings.golden_set) if self.settings.golden_set else []
 
     def champion(self, scope: str) -> str | None:
         """The digest of what serves a scope; None for the bare model."""
@@ -75,9 +74,9 @@ def take_snapshot(shop: Workshop, context: Context) -> dict[str, Any]:
 
 
 def _samples(shop: Workshop, scope: str, upto: int) -> Iterator[Sample]:
-    kept_out = shop.kept_out()
+    golden = golden_set.Families(shop.golden())
     for each in shop.labels.snapshot(scope, upto=upto):
-        if not kept_out or sketch(each.label.document.text).digest not in kept_out:
+        if not golden.holds(each.label.document.text):
             yield Sample(each.label_id, each.share, each.label)
 
 

@@ -110,15 +110,12 @@ def _move(shop: Workshop, context: Context, adapter: str) -> Aliases:
 
 def overall(found: Trial) -> float:
     """F1 in percent, pooled over schemas and levels."""
-    rows = [row for each in found.schemas.values() for level in each.rows.values() for row in level]
-    correct, predicted, gold = (sum(row[i] for row in rows) for i in range(3))
-    return round(200 * correct / (predicted + gold), 2) if predicted + gold else 0.0
+    return round(trial.f1([row for each in found.schemas.values() for rows in each.rows.values() for row in rows]), 2)
 
 
 def _kinds(shop: Workshop, context: Context) -> dict[Kind, dict[str, list[Case]]]:
     tests = [each.label for each in snapshot.read(context.folder / LABELS, "test")]
-    path = shop.settings.golden_set
-    frozen = golden_set.read(path) if path else []
+    frozen = shop.golden()
     kinds: dict[Kind, Sequence[Label]] = {"test": tests, **({"golden": frozen} if frozen else {})}
     return {kind: _cases(shop, labels) for kind, labels in kinds.items()}
 
@@ -212,6 +209,7 @@ def _story(shop: Workshop, context: Context, scores: Mapping[str, float], state:
         "Labels": f"{taken['train']} to train on, {taken['dev']} to watch, {taken['test']} to judge by",
         "Snapshot": taken["digest"],
         "Records": f"{mixed['new']} of new labels, {mixed['replayed']} of what was learned before",
+        **({"Golden set": golden_set.digest(path)} if (path := shop.settings.golden_set) else {}),
         "Champion": context.detail("evaluate")["champion"],
         "Challenger": trained["adapter"],
         "Training": f"{trained['steps']} steps, {trained['tokens']:,} tokens, {trained['tokens_per_s']:,} tokens/s, "
