@@ -115,7 +115,8 @@ def beat(ready_file: Path | None) -> None:
     help="Data and logs.",
 )
 @click.option("--knowledge", "knowledge_port", type=click.IntRange(0, 65535), metavar="PORT", help=KNOWLEDGE_HELP)
-def up(redis_url: str | None, folder: Path, knowledge_port: int | None) -> None:
+@click.option("--train", "learns", is_flag=True, help="Run a trainer too: labels become better adapters.")
+def up(redis_url: str | None, folder: Path, knowledge_port: int | None, learns: bool) -> None:
     """Run everything on this machine: Redis, a worker, webhooks. Ctrl-C stops it."""
     configure("INFO")
     from sluice_worker.process import stack
@@ -124,11 +125,17 @@ def up(redis_url: str | None, folder: Path, knowledge_port: int | None) -> None:
     click.echo(f"Data and logs: {folder}\nStarting a worker and the webhook process ...")
     try:
         with stack.running(
-            folder.resolve(), redis_url=redis_url, environment=os.environ, knowledge_port=knowledge_port
+            folder.resolve(),
+            redis_url=redis_url,
+            environment=os.environ,
+            roles={**stack.ROLES, **stack.LEARNING} if learns else stack.ROLES,
+            knowledge_port=knowledge_port,
         ) as running:
             click.echo(UP.format(url=masked(running.redis_url)))
             if running.knowledge_url:
                 click.echo(f"The knowledge base, for `submit --endpoint knowledge`, is at {running.knowledge_url}")
+            if learns:
+                click.echo(f"Labels: export SLUICE_LABELS_URL={running.labels_url}")
             try:
                 _watch(running, folder)
             finally:

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 ROLES: Mapping[str, Sequence[str]] = {"worker": ("worker",), "deliver": ("deliver",)}
 """The commands that run beside Redis."""
+LEARNING: Mapping[str, Sequence[str]] = {"trainer": ("trainer",), "beat": ("beat",)}
+"""Those that make labels into better adapters."""
 REDIS = "redis"
 READY_S = 120.0
 GRACE_S = "10"
@@ -36,10 +38,11 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What runs, and where its Redis and its knowledge base are."""
+    """What runs, and where its Redis, its labels and its knowledge base are."""
 
     redis_url: str
     children: tuple[Child, ...]
+    labels_url: str
     knowledge_url: str | None = None
 
     def dead(self) -> Child | None:
@@ -49,7 +52,12 @@ class Stack:
 
 @contextmanager
 def running(
-    folder: Path, *, redis_url: str | None, environment: Mapping[str, str], knowledge_port: int | None = None
+    folder: Path,
+    *,
+    redis_url: str | None,
+    environment: Mapping[str, str],
+    roles: Mapping[str, Sequence[str]] = ROLES,
+    knowledge_port: int | None = None,
 ) -> Iterator[Stack]:
     """Starts everything, logs under `folder`, and stops it all at the end, whatever happens in between.
 
@@ -57,8 +65,8 @@ def running(
     `knowledge_port`, where 0 takes a free one, a knowledge base is the endpoint `knowledge`. What does not come up
     raises `Unavailable` with the name of its log; a folder in use raises `Conflict`.
     """
-    environment = {"SLUICE_GRACE_S": GRACE_S, **environment}
-    roles = {**ROLES}
+    environment = {"SLUICE_GRACE_S": GRACE_S, **_places(folder), **environment}
+    roles = {**roles}
     if knowledge_port is not None:
         environment = knowledge.environment(environment)
         roles[knowledge.NAME] = knowledge.command(folder, knowledge_port)
@@ -77,9 +85,18 @@ def running(
             if knowledge_port is not None:
                 knowledge_url = (folder / f"{knowledge.NAME}.ready").read_text().strip()
                 knowledge.register(redis_url, knowledge_url)
-            yield Stack(redis_url, tuple(children), knowledge_url)
+            yield Stack(redis_url, tuple(children), environment["SLUICE_LABELS_URL"], knowledge_url)
         finally:
             _stop(children, patience_s=_patience_s(environment["SLUICE_GRACE_S"]))
+
+
+def _places(folder: Path) -> dict[str, str]:
+    """Where the learning loop keeps its own, unless the environment says otherwise."""
+    return {
+        "SLUICE_LABELS_URL": f"sqlite:///{folder / 'labels.db'}",
+        "SLUICE_RUNS_DIR": str(folder / "runs"),
+        "SLUICE_ADAPTERS_URL": f"file://{folder / 'adapters'}",
+    }
 
 
 @contextmanager
