@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from sluice_schemas.adapter import BASE, AdapterRecord, Aliases
-from sluice_schemas.errors import Conflict, NotFound
+from sluice_schemas.errors import BadInput, Conflict, NotFound
 from sluice_worker.adapters.registry import AdapterRegistry, serving
 
 A, B, C = ("a" * 20, "b" * 20, "c" * 20)
@@ -56,6 +56,22 @@ class RegistryContract:
         assert serving(aliases, "own/other@1").champion == A
         assert serving({}, "own/other@1").champion == BASE
 
+    def test_a_scope_begins_with_what_serves_it(self, known: AdapterRegistry) -> None:
+        known.promote("*", A, by="x")
+        for scope, touched in (
+            ("own/pinned@1", known.pin("own/pinned@1", by="x")),
+            ("own/tried@1", known.set_candidate("own/tried@1", B, shadow_share=0.5, by="x")),
+        ):
+            assert touched.champion == A, "neither a pin nor a candidate changes what serves"
+            assert known.promote(scope, C, by="x", expected=A, force=True).previous == A
+            assert known.rollback(scope, by="x").champion == A
+        known.pin("*", by="ops")
+        with pytest.raises(Conflict, match=r"'\*' is pinned"):
+            known.promote("own/new@1", B, by="run:1")
+        for wrong in ("", "own/people", "own people@1"):
+            with pytest.raises(BadInput, match="id@version"):
+                known.promote(wrong, B, by="x")
+
     def test_two_rollbacks_lead_back(self, known: AdapterRegistry) -> None:
         with pytest.raises(NotFound, match="before"):
             known.rollback("*", by="x")
@@ -80,6 +96,8 @@ class RegistryContract:
         assert (promoted.champion, promoted.candidate, promoted.shadow_share) == (B, None, 0.0)
         known.set_candidate("*", C, shadow_share=1.0, by="x")
         assert known.set_candidate("*", None, shadow_share=0.5, by="x").shadow_share == 0.0
+        with pytest.raises(BadInput, match="from 0 to 1"):
+            known.set_candidate("*", C, shadow_share=1.5, by="x")
 
     def test_what_has_a_name_is_not_removed(self, known: AdapterRegistry) -> None:
         known.promote("*", A, by="x")
@@ -101,7 +119,12 @@ class RegistryContract:
             ("previous", None, BASE),
         }
         assert oldest.scope == "*"
-        assert len(known.history(1)) == 1
+        assert known.history(1) == [latest]
+        assert known.history(0) == []
+        for by in range(600):
+            known.promote("*", (B, A)[by % 2], by=str(by), force=True)
+        assert len(known.history(5000)) == 1000, "the oldest are forgotten"
+        assert known.history(1)[0].by == "599"
 
     def test_of_many_at_once_each_move_counts(self, known: AdapterRegistry) -> None:
         def move(i: int) -> Aliases:

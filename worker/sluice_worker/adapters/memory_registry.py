@@ -4,8 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from sluice_schemas.adapter import BASE, AdapterRecord, Aliases, AliasMove
-from sluice_schemas.errors import Conflict, NotFound
+from sluice_schemas.adapter import BASE, EVERYTHING, AdapterRecord, Aliases, AliasMove
+from sluice_schemas.errors import BadInput, Conflict, NotFound
+from sluice_schemas.schema import REF
+from sluice_worker.adapters.registry import serving
 
 MAX_MOVES = 1000
 """The history goes back so many moves."""
@@ -51,6 +53,8 @@ class MemoryAdapterRegistry:
 
     def set_candidate(self, scope: str, digest: str | None, *, shadow_share: float, by: str) -> Aliases:
         with self._lock:
+            if not 0 <= shadow_share <= 1:
+                raise BadInput(f"A candidate's share of the documents is from 0 to 1, not {shadow_share:g}.")
             if digest is not None:
                 self.record(digest)
             share = shadow_share if digest else 0.0
@@ -60,11 +64,12 @@ class MemoryAdapterRegistry:
         with self._lock:
             if named != BASE:
                 self.record(named)
-            now = self.named.get(scope, Aliases())
+            now = self._now(scope)
             if now.champion == named:
                 return now
-            if now.is_pinned and not force:
-                raise Conflict(f"Scope {scope!r} is pinned to {now.champion}; unpin it first, or use force.")
+            if serving(self.named, scope).is_pinned and not force:
+                holder = scope if scope in self.named else EVERYTHING
+                raise Conflict(f"Scope {holder!r} is pinned to {now.champion}; unpin it first, or use force.")
             if expected is not None and now.champion != expected:
                 raise Conflict(f"Scope {scope!r} is served by {now.champion} by now, and not by {expected}.")
             kept = None if now.candidate == named else now.candidate
@@ -73,7 +78,7 @@ class MemoryAdapterRegistry:
 
     def rollback(self, scope: str, *, by: str) -> Aliases:
         with self._lock:
-            now = self.named.get(scope, Aliases())
+            now = self._now(scope)
             if now.previous is None:
                 raise NotFound(
                     f"Nothing served scope {scope!r} before; `sluice adapters promote base` is the bare model."
@@ -90,10 +95,16 @@ class MemoryAdapterRegistry:
 
     def history(self, limit: int = 100) -> list[AliasMove]:
         with self._lock:
-            return [*reversed(self.moves[-limit:])]
+            return self.moves[: -limit - 1 : -1] if limit > 0 else []
+
+    def _now(self, scope: str) -> Aliases:
+        """A scope that nobody moved begins with the champion that serves it: a pin or a candidate must change none."""
+        if scope != EVERYTHING and not REF.fullmatch(scope):
+            raise BadInput(f"A scope is {EVERYTHING} or a schema's id@version, not {scope[:80]!r}.")
+        return self.named.get(scope) or Aliases(champion=serving(self.named, scope).champion)
 
     def _move(self, scope: str, by: str, **changes: object) -> Aliases:
-        was = self.named.get(scope, Aliases())
+        was = self._now(scope)
         changed = {name: value for name, value in changes.items() if getattr(was, name) != value}
         if not changed:
             return was
