@@ -44,7 +44,7 @@ def started(folder: Path, *arguments: str, **settings: str) -> Iterator[Running]
     """
     serial = len([*folder.glob("*.said")])
     log, ready = folder / f"{serial}.said", folder / f"{serial}.ready"
-    takes_work = arguments[0] in ("worker", "deliver")
+    takes_work = arguments[0] in ("worker", "deliver", "trainer", "beat")
     # Who runs the tests may ignore signals, as nohup does, and children inherit that.
     answering = ("env", "--default-signal=HUP,INT,TERM")
     told = ("--ready-file", str(ready)) if takes_work else ()

@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     # own); unset is `tiny` for sluice-tiny and `oneke` for all else.
     runs_dir: Path = Path("sluice-runs")
     train_preset: str | None = None
+    # A trainer that is silent for so long has lost its run to another.
+    run_lease_s: float = Field(default=60.0, gt=0)
     train_processes: int = Field(default=1, ge=1)
     train_deepspeed: Literal["none", "zero2", "zero3"] = "none"
     # The share of the records that were learned before: older labels, and a file of records as `sluice convert` writes.

@@ -16,9 +16,6 @@ from sluice_worker.learning.run_store import RunStore
 
 log = structlog.get_logger()
 
-LEASE_S = 60.0
-"""A trainer that is silent for so long has lost its run."""
-
 
 class Stopped(Exception):
     """The claim is gone, or the process is to end: the step stops where it is."""
@@ -66,7 +63,10 @@ Work = Callable[[Context], dict[str, Any]]
 class Conductor:
     """Works on one run at a time. `stop` lets the process end: the run is given back and goes on elsewhere."""
 
-    def __init__(self, store: RunStore, works: Mapping[StepName, Work], *, folder: Path, name: str) -> None:
+    def __init__(
+        self, store: RunStore, works: Mapping[StepName, Work], *, folder: Path, name: str, lease_s: float = 60.0
+    ) -> None:
+        self._lease_s = lease_s
         self._store = store
         self._works = works
         self._folder = folder
@@ -80,7 +80,7 @@ class Conductor:
         if self._stopping.is_set() or not self._one.acquire(blocking=False):
             return False
         try:
-            claim = self._store.claim(self._name, lease_s=LEASE_S)
+            claim = self._store.claim(self._name, lease_s=self._lease_s)
             if claim is None:
                 return False
             self._conduct(claim)
@@ -154,9 +154,9 @@ class Conductor:
             beat.join()
 
     def _beat(self, claim: RunClaim, over: threading.Event) -> None:
-        while not over.wait(LEASE_S / 4):
+        while not over.wait(self._lease_s / 4):
             try:
-                self._store.renew(claim, lease_s=LEASE_S)
+                self._store.renew(claim, lease_s=self._lease_s)
             except Lost:
                 self._gone.set()
                 return

@@ -32,7 +32,7 @@ def make(settings: Settings, redis: Redis, *, name: str) -> tuple[Conductor, Sch
         "gate": partial(verdict.judge, shop),
         "promote": partial(verdict.promote, shop),
     }
-    conductor = Conductor(runs, works, folder=settings.runs_dir.absolute(), name=name)
+    conductor = Conductor(runs, works, folder=settings.runs_dir.absolute(), name=name, lease_s=settings.run_lease_s)
     window = Window.parse(settings.retrain_window) if settings.retrain_window else None
     rules = Rules(settings.retrain_labels, settings.retrain_age_s, window)
     return conductor, Schedule(labels, runs, settings.retrain_scopes, rules)

@@ -20,7 +20,7 @@ from sluice_worker.evaluation.report import Past, Story
 from sluice_worker.evaluation.serve import Case
 from sluice_worker.evaluation.trial import Trial
 from sluice_worker.learning import snapshot
-from sluice_worker.learning.conductor import LEASE_S, Context, Ended
+from sluice_worker.learning.conductor import Context, Ended
 from sluice_worker.learning.steps import LABELS, Workshop
 
 Role = Literal["champion", "challenger"]
@@ -91,7 +91,7 @@ def promote(shop: Workshop, context: Context) -> dict[str, Any]:
         raise Ended("rejected", verdict["reason"], adapter=adapter)
     # Another may have taken the run since, or a person cancelled it: then this must move nothing.
     context.demand()
-    shop.runs.renew(context.claim, lease_s=LEASE_S)
+    shop.runs.renew(context.claim, lease_s=shop.settings.run_lease_s)
     try:
         moved = _move(shop, context, adapter)
     except Conflict as exc:
