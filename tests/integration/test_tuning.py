@@ -230,6 +230,7 @@ def test_two_processes_learn_what_one_does_and_die_with_their_parent(tuned: Tune
         os.kill(parent.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
+    assert Tuned.read(wanted.out) is None, "nobody went on without the parent"
     pair = run(wanted)
     assert [step for step, _ in pair.losses] == [step for step, _ in alone.losses]
     assert dict(pair.losses) == pytest.approx(dict(alone.losses), abs=1e-4)

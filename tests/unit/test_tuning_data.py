@@ -109,8 +109,10 @@ def test_the_passes_of_a_step_hold_the_same_sequences_however_they_are_cut() -> 
     assert wide != tuning_order.order(lengths, steps=9, batch=8, device_batch=8, seed=6)
 
 
-def test_a_step_is_of_like_length() -> None:
+def test_a_step_is_of_like_length_and_steps_come_as_drawn() -> None:
     lengths = [(37 * i) % 400 for i in range(400)]
     passes = tuning_order.order(lengths, steps=25, batch=16, device_batch=16, seed=1)
     padded = sum(max(lengths[i] for i in each) * len(each) for each in passes)
     assert padded < 1.15 * sum(lengths)
+    longest = [max(lengths[i] for i in each) for each in passes[: tuning_order.POOL_STEPS]]
+    assert longest != sorted(longest)
