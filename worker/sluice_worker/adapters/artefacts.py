@@ -1,21 +1,24 @@
 """Adapters as files in a folder or an object store: written whole, fetched only when they are what their name says."""
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import fsspec
 import orjson
 from pydantic import Field, ValidationError
 
-from sluice_schemas.errors import Misconfigured, Unavailable
+from sluice_schemas.adapter import Digest
+from sluice_schemas.errors import BadInput, Misconfigured
 from sluice_schemas.wire import Count, Strict
+from sluice_worker.adapters import store as stores
 from sluice_worker.engine.adapters import CONFIG, WEIGHTS, check
 
 FILES = (CONFIG, WEIGHTS)
@@ -25,6 +28,8 @@ MAX_MANIFEST_BYTES = 16 * 1024
 MAX_BYTES = 4 << 30
 """Of one file. An adapter of OneKE at rank 64 has a quarter of a gigabyte."""
 PIECE = 1 << 20
+ANY_RANK = sys.maxsize
+AGAIN = "Publish the adapter again."
 
 
 class _File(Strict):
@@ -35,79 +40,123 @@ class _File(Strict):
 class _Manifest(Strict):
     """What was uploaded. It is written last: where it lies, all else does."""
 
-    digest: str
+    digest: Digest
     files: dict[str, _File]
 
 
 def publish(folder: Path, root: str, digest: str, *, endpoint_url: str | None = None) -> str:
     """Copies an adapter to `root` (a URL of `file` or `s3`) under its digest; the URI to fetch it by.
 
-    What is there already is replaced by the same. Raises `Unavailable` when the store does not take it.
+    What is there and whole is left alone, so publishing again is no error and heals damage. Raises `Misconfigured` for
+    a folder that is not this adapter and a store that is not there or refuses, `Unavailable` when it does not answer.
     """
-    store, place = _opened(root, endpoint_url)
+    if (found := check(folder, max_rank=ANY_RANK)) != digest:
+        raise Misconfigured(f"{folder} holds adapter {found}, not {digest[:40]}: it was changed. Train it again.")
+    store, place = stores.opened(root, endpoint_url=endpoint_url)
     target = f"{place}/{digest}"
     manifest = _Manifest(digest=digest, files={name: _described(folder / name) for name in FILES})
-    with _answering(root):
-        store.makedirs(target, exist_ok=True)
-        for name in FILES:
-            store.put_file(str(folder / name), f"{target}/{name}")
-        store.pipe_file(f"{target}/{MANIFEST}", manifest.model_dump_json().encode())
-    return f"{urlsplit(root).scheme}://{target}"
+    try:
+        with stores.answering(root):
+            if "file" in store.protocol:  # on S3 it would make a bucket of a misspelt name
+                store.makedirs(target, exist_ok=True)
+            for name in FILES:
+                if not _lies(store, f"{target}/{name}", manifest.files[name]):
+                    stores.put(store, folder / name, f"{target}/{name}")
+            _write_manifest(store, f"{target}/{MANIFEST}", manifest)
+    except FileNotFoundError as exc:
+        raise Misconfigured(f"There is no store at {root}. Make it, or set SLUICE_ADAPTERS_URL to one.") from exc
+    return f"{root.partition('://')[0]}://{target}"
 
 
 def fetch(uri: str, digest: str, cache: Path, *, max_rank: int, endpoint_url: str | None = None) -> Path:
     """The adapter's folder below `cache`, downloaded if it is not there whole.
 
-    Raises `Unavailable` when the store does not answer, `Misconfigured` for files that are missing, cut, foreign, or
-    not those of the digest.
+    Many may fetch at once, in many processes: one downloads. Raises `Unavailable` when the store does not answer or the
+    disk is full, `Misconfigured` for files that are missing, cut, foreign, or not those of the digest.
     """
+    if not re.fullmatch(r"[0-9a-f]{20}", digest):
+        raise BadInput(f"An adapter's digest is twenty hex digits, not {digest[:40]!r}.")
     target = cache / digest
-    if _is_whole(target, digest, max_rank):
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=f".{digest}.") as name:
-        fresh = Path(name) / digest
-        fresh.mkdir()
-        _download(uri, digest, fresh, endpoint_url)
-        if (found := check(fresh, max_rank=max_rank)) != digest:
-            raise Misconfigured(f"What lies at {uri} is adapter {found}, not {digest}. Publish {digest} again.")
-        _replace(fresh, target)
+    if not _is_whole(target, digest):
+        cache.mkdir(parents=True, exist_ok=True)
+        with _alone(cache / f".{digest}.lock"):
+            _renew(target, uri, endpoint_url)
+    check(target, max_rank=max_rank)
     return target
 
 
-def _is_whole(folder: Path, digest: str, max_rank: int) -> bool:
+def _renew(target: Path, uri: str, endpoint_url: str | None) -> None:
+    digest, cache = target.name, target.parent
+    if _is_whole(target, digest):  # by now: another was faster
+        return
+    for left in cache.glob(f".{digest}.*.part"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=f".{digest}.", suffix=".part") as name:
+        _replace(_downloaded(uri, digest, Path(name) / digest, endpoint_url), target)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
     """A copy may have been cut by a full disk, or changed since."""
     try:
-        return folder.is_dir() and check(folder, max_rank=max_rank) == digest
+        return check(folder, max_rank=ANY_RANK) == digest
     except (Misconfigured, OSError):
         return False
 
 
-def _download(uri: str, digest: str, folder: Path, endpoint_url: str | None) -> None:
-    store, place = _opened(uri, endpoint_url)
-    with _answering(uri):
+def _downloaded(uri: str, digest: str, folder: Path, endpoint_url: str | None) -> Path:
+    store, place = stores.opened(uri, endpoint_url=endpoint_url)
+    folder.mkdir()
+    with stores.answering(uri):
         manifest = _manifest(store, place, uri)
         if manifest.digest != digest:
             raise Misconfigured(f"The manifest at {uri} is of adapter {manifest.digest}. Publish {digest} again.")
-        for name, described in manifest.files.items():
-            _copy(store, f"{place}/{name}", folder / name, described, uri)
+        for name in FILES:
+            _copy(store, f"{place}/{name}", folder / name, manifest.files[name], uri)
+    if (found := check(folder, max_rank=ANY_RANK)) != digest:
+        raise Misconfigured(f"What lies at {uri} is adapter {found}, not {digest}. Publish {digest} again.")
+    return folder
 
 
 def _manifest(store: Any, place: str, uri: str) -> _Manifest:
-    again = "Publish the adapter again."
     try:
-        raw = store.cat_file(f"{place}/{MANIFEST}", start=0, end=MAX_MANIFEST_BYTES)
+        with store.open(f"{place}/{MANIFEST}", "rb") as file:
+            raw = file.read(MAX_MANIFEST_BYTES)
     except FileNotFoundError as exc:
-        raise Misconfigured(f"There is no adapter at {uri}: it has no {MANIFEST}. {again}") from exc
+        raise Misconfigured(f"There is no adapter at {uri}: it has no {MANIFEST}. {AGAIN}") from exc
     try:
         manifest = _Manifest.model_validate(orjson.loads(raw))
     except (orjson.JSONDecodeError, ValidationError) as exc:
-        raise Misconfigured(f"The {MANIFEST} at {uri} is damaged. {again}") from exc
+        raise Misconfigured(f"The {MANIFEST} at {uri} is damaged. {AGAIN}") from exc
     if set(manifest.files) != set(FILES):
-        raise Misconfigured(f"The {MANIFEST} at {uri} names other files than {' and '.join(FILES)}. {again}")
+        raise Misconfigured(f"The {MANIFEST} at {uri} names other files than {' and '.join(FILES)}. {AGAIN}")
     if any(each.size_bytes > MAX_BYTES for each in manifest.files.values()):
         raise Misconfigured(f"The adapter at {uri} has a file over {MAX_BYTES >> 30} GiB; that is no adapter.")
     return manifest
+
+
+def _write_manifest(store: Any, target: str, manifest: _Manifest) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(manifest.model_dump_json().encode())
+        file.flush()
+        stores.put(store, Path(file.name), target)
+
+
+def _lies(store: Any, target: str, described: _File) -> bool:
+    """Whether the file is in the store already, byte for byte."""
+    if not store.exists(target) or store.info(target)["size"] != described.size_bytes:
+        return False
+    with store.open(target, "rb") as file:
+        seen = hashlib.sha256()
+        while piece := file.read(PIECE):
+            seen.update(piece)
+    return seen.hexdigest() == described.sha256
 
 
 def _copy(store: Any, source: str, target: Path, described: _File, uri: str) -> None:
@@ -123,55 +172,21 @@ def _copy(store: Any, source: str, target: Path, described: _File, uri: str) -> 
             taken.flush()
             os.fsync(taken.fileno())
     except FileNotFoundError as exc:
-        raise Misconfigured(f"{target.name} is missing at {uri}. Publish the adapter again.") from exc
+        raise Misconfigured(f"{target.name} is missing at {uri}. {AGAIN}") from exc
     if left or is_longer or seen.hexdigest() != described.sha256:
         fault = "cut off" if left else "longer than its manifest says" if is_longer else "damaged"
-        raise Misconfigured(f"{target.name} at {uri} is {fault}. Publish the adapter again.")
+        raise Misconfigured(f"{target.name} at {uri} is {fault}. {AGAIN}")
 
 
 def _replace(fresh: Path, target: Path) -> None:
-    """Two that fetch at once leave one whole copy: each has checked its own."""
-    if target.exists():
-        shutil.rmtree(target, ignore_errors=True)
-    try:
-        fresh.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
+    """What lies there is damaged, or a file where a folder should be."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    fresh.rename(target)
 
 
 def _described(path: Path) -> _File:
     with path.open("rb") as file:
         return _File(size_bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-
-
-def _opened(url: str, endpoint_url: str | None) -> tuple[Any, str]:
-    """The file system of a URL, and the place in it without a slash at its end."""
-    scheme, place = urlsplit(url).scheme, url.partition("://")[2].rstrip("/")
-    if scheme == "file":
-        return fsspec.filesystem("file"), os.path.abspath(place)
-    if scheme != "s3":
-        raise Misconfigured(f"Adapters lie in file:// or s3://, not in {scheme or 'nothing'}://. Set it so.")
-    try:
-        # A store that is asked again must not answer from a listing of a minute ago.
-        options = {"use_listings_cache": False, "skip_instance_cache": True}
-        return fsspec.filesystem("s3", endpoint_url=endpoint_url, **options), place
-    except ImportError as exc:
-        raise Misconfigured("Adapters in s3:// need s3fs: pip install 'sluice-ke[s3]'.") from exc
-
-
-@contextmanager
-def _answering(url: str) -> Iterator[None]:
-    """What a store says is told as ours; a disk that is full stays an `OSError` of that name."""
-    try:
-        yield
-    except (Misconfigured, Unavailable):
-        raise
-    except PermissionError as exc:
-        raise Misconfigured(f"The store of {url} refuses: check its credentials and its rights.") from exc
-    except OSError as exc:
-        if exc.errno is not None and exc.strerror:
-            raise
-        raise Unavailable(f"The store of {url} does not answer ({type(exc).__name__}). Try again later.") from exc
-    except Exception as exc:  # each kind of store has errors of its own
-        raise Unavailable(f"The store of {url} does not answer ({type(exc).__name__}). Try again later.") from exc
