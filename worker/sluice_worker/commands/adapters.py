@@ -253,7 +253,7 @@ def _late(redis: Redis, scope: str, champion: str) -> Sequence[status.WorkerStat
             if each not in late and each.worker not in seen:
                 seen.add(each.worker)
                 click.echo(f"{printable(each.worker)} follows, after {took_s:.1f} s.")
-        if not workers:
+        if not workers and not seen:
             click.echo("No worker is live; the next to start serves it.")
         if not late or took_s > WAIT_S:
             return late

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
@@ -59,7 +60,7 @@ class Overview:
         if self.records:
             out.print(_adapters(self.records))
         for sentence in (*_tries(self.aliases, self.counted), *_followers(self.aliases, self.workers)):
-            out.print(f"\n{sentence}", soft_wrap=False)
+            out.print(f"\n{sentence}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,13 @@ class Moves:
         if not self.found:
             _console().print("Nobody moved an alias yet.")
             return
-        table = _table("when", "scope", "alias", "was", "now")
-        table.add_column("by", overflow="fold")
-        for each in self.found:
-            at = datetime.fromtimestamp(each.at).astimezone().strftime("%m-%d %H:%M:%S")
-            texts = (each.scope, each.alias, _short(each.was), _short(each.now), each.by)
-            table.add_row(at, *map(printable, texts))
+        table = _table("when")
+        for name in ("scope", "what", "by"):
+            table.add_column(name, overflow="fold")
+        for (at, scope, by), made in groupby(self.found, lambda each: (each.at, each.scope, each.by)):
+            when = datetime.fromtimestamp(at).astimezone().strftime("%m-%d %H:%M:%S")
+            what = ", ".join(filter(None, map(_told, [*made][::-1])))
+            table.add_row(when, *map(printable, (scope, what, by)))
         _console().print(table)
 
 
@@ -111,7 +113,7 @@ def whole(
 
 
 def _scopes(aliases: Mapping[str, Aliases]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = _table()
     table.add_column("scope", overflow="fold")
     for name in ("champion", "previous", "candidate", "pinned"):
         table.add_column(name, no_wrap=True)
@@ -126,26 +128,26 @@ def _adapters(records: Sequence[AdapterRecord]) -> Table:
     table = _table("adapter", "age")
     table.add_column("scope", overflow="fold")
     table.add_column("run", overflow="fold")
-    table.add_column("scores", overflow="fold")
+    table.add_column("scores, note", overflow="fold")
     for each in records:
-        scores = ", ".join(f"{name} {score:.3f}" for name, score in each.scores.items())
-        texts = (each.scope, each.run_id or "-", scores or each.note or "-")
+        notes = [*(f"{name} {score:.3f}" for name, score in each.scores.items()), *filter(None, [each.note])]
+        texts = (each.scope, each.run_id or "-", ", ".join(notes) or "-")
         table.add_row(_short(each.digest), _age(time.time() - each.made_at), *map(printable, texts))
     return table
 
 
 def _tries(aliases: Mapping[str, Aliases], counted: "Mapping[str, ShadowCounts | None]") -> Iterator[str]:
-    for scope, each in sorted(aliases.items()):
-        if not each.candidate:
-            continue
-        counts, name = counted.get(each.candidate), f"Candidate {_short(each.candidate)} of {printable(scope)}"
+    for digest, counts in counted.items():
+        scopes = ", ".join(scope for scope, each in sorted(aliases.items()) if each.candidate == digest)
+        name = f"Candidate {_short(digest)} of {printable(scopes)}"
         if counts is None:
             yield f"{name} was shown no document yet."
-        else:
-            yield (
-                f"{name}: {counts.documents:,} documents, {counts.failed:,} failed. Facts: {counts.agreed:,} of both, "
-                f"{counts.only_champion:,} of the champion alone, {counts.only_candidate:,} of the candidate alone."
-            )
+            continue
+        spared = f", {counts.spared:,} not shown to it" if counts.spared else ""
+        yield (
+            f"{name}: {counts.documents:,} documents, {counts.failed:,} failed{spared}. Facts: {counts.agreed:,} of "
+            f"both, {counts.only_champion:,} of the champion alone, {counts.only_candidate:,} of the candidate alone."
+        )
 
 
 def _followers(aliases: Mapping[str, Aliases], workers: Sequence[WorkerStatus]) -> Iterator[str]:
@@ -169,6 +171,18 @@ def _serves(worker: WorkerStatus, scope: str) -> str:
 
 def _short(named: str | None) -> str:
     return "-" if named is None else named[:DIGITS]
+
+
+def _told(move: AliasMove) -> str:
+    match move.alias:
+        case "is_pinned":
+            return "pinned" if move.now == "True" else "unpinned"
+        case "shadow_share":
+            return f"{float(move.now or 0):.0%} of the documents" if move.now != "0.0" else ""
+        case "previous":  # what the champion was
+            return ""
+        case _:
+            return f"{move.alias} {_short(move.was)} to {_short(move.now)}"
 
 
 def _age(seconds: float) -> str:
