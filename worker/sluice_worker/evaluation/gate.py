@@ -8,7 +8,7 @@ from pydantic import Field
 from sluice_schemas.wire import Strict
 from sluice_worker.evaluation import resample
 from sluice_worker.evaluation.counting import Row
-from sluice_worker.evaluation.trial import SchemaTrial, Trial
+from sluice_worker.evaluation.trial import SchemaTrial, Trial, by_document
 
 
 class GateRules(Strict):
@@ -107,7 +107,7 @@ def _better(champion: Trial, challenger: Trial) -> Check:
 
 def _no_worse(name: str, mine: SchemaTrial, theirs: SchemaTrial, tolerance: float) -> Check:
     """By the difference itself, not by its interval: with few documents an interval allows anything."""
-    found = resample.difference(_rows(mine), _rows(theirs))
+    found = resample.difference(by_document(mine), by_document(theirs))
     is_passed = found.gain >= -tolerance
     said = f"{mine.ref}: F1 {found.here:.2f} to {found.there:.2f} on {mine.documents} documents"
     if not is_passed:
@@ -161,10 +161,4 @@ def _sum(found: Trial, name: str) -> int:
 
 
 def _pooled(found: Trial) -> list[Row]:
-    return [row for ref in sorted(found.schemas) for row in _rows(found.schemas[ref])]
-
-
-def _rows(found: SchemaTrial) -> list[Row]:
-    """One row a document: its facts of all levels."""
-    documents = zip(*found.rows.values(), strict=True)
-    return [(sum(r[0] for r in rows), sum(r[1] for r in rows), sum(r[2] for r in rows)) for rows in documents]
+    return [row for ref in sorted(found.schemas) for row in by_document(found.schemas[ref])]

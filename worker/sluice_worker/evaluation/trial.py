@@ -205,5 +205,11 @@ def f1(rows: Sequence[Row]) -> float:
     return 200 * correct / (predicted + gold) if predicted + gold else 0.0
 
 
+def by_document(found: SchemaTrial) -> list[Row]:
+    """One row a document: its facts of all levels."""
+    documents = zip(*found.rows.values(), strict=True)
+    return [(sum(r[0] for r in rows), sum(r[1] for r in rows), sum(r[2] for r in rows)) for rows in documents]
+
+
 def _key(found: Facts) -> frozenset[Any]:
     return frozenset((level, fact, times) for level, each in found.items() for fact, times in each.items())

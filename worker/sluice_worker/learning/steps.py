@@ -141,7 +141,8 @@ def train(shop: Workshop, context: Context) -> dict[str, Any]:
     settings = shop.settings
     uri = artefacts.publish(tuned.folder, settings.adapters_url, tuned.digest, endpoint_url=settings.s3_endpoint_url)
     context.say(f"Adapter {tuned.digest}: {tuned.steps} steps, {tuned.tokens_per_s:.0f} tokens/s.")
-    context.say(f"Exercises: {tuned.tally}")
+    dropped = sum(tuned.tally["dropped"].values())
+    context.say(f"{tuned.tally['kept']} exercises kept, {tuned.tally['shortened']} shortened, {dropped} left out.")
     return {
         "adapter": tuned.digest,
         "uri": uri,
