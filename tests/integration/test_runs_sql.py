@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,14 +73,15 @@ def test_who_lost_a_run_writes_nothing(store: RunStore) -> None:
     time.sleep(0.3)
     claim = claimed(store, worker="next")
     assert (claim.run.worker, claim.run.attempts) == ("next", 2)
-    for write in (
+    writes: tuple[Callable[[], None], ...] = (
         lambda: store.renew(silent, lease_s=LONG_S),
         lambda: store.begin_step(silent, "train"),
         lambda: store.say(silent, "still here"),
         lambda: store.took_snapshot(silent, upto_label=9, digest="x"),
         lambda: store.end(silent, "promoted", reason="mine", adapter="a"),
         lambda: store.release(silent, reason="mine"),
-    ):
+    )
+    for write in writes:
         with pytest.raises(Lost):
             write()
     run = store.get(claim.run.id)

@@ -152,7 +152,7 @@ def test_what_holds_of_every_decision(first: Any, second: Any) -> None:
     assert decision.is_better == (not failed(decision))
     assert decide(champion, champion).is_better is False
     assert not (decision.is_better and decide(challenger, champion).is_better)
-    turned = [Trial("m", None, dict(reversed(each.schemas.items())), 1.0, 10) for each in (champion, challenger)]
+    turned = [Trial("m", None, dict(reversed([*each.schemas.items()])), 1.0, 10) for each in (champion, challenger)]
     assert decide(*turned) == decision
     for each in decision.checks:
         if each.name == "no schema worse" and each.observed is not None and each.observed < -RULES.tolerance:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from sluice_schemas.document import Document
-from sluice_schemas.errors import EngineDead
+from sluice_schemas.errors import BadInput, EngineDead
 from sluice_schemas.extraction import Mention, Span
 from sluice_schemas.label import Label
 from sluice_schemas.schema import ExtractionSchema, Type
@@ -37,9 +37,9 @@ def label(text: str, *people: str) -> Label:
 LABELS = [label("Ada met Bob.", "Ada", "Bob"), label("Cy was there.", "Cy"), label("Nobody came.")]
 
 
-def tried(script: Callable[[str], str], **options: int) -> trial.SchemaTrial:
+def tried(script: Callable[[str], str], *, runs: int = trial.RUNS) -> trial.SchemaTrial:
     cases = trial.cases_of(LABELS, {PEOPLE.ref: PEOPLE})
-    return trial.run(ScriptedEngine(script), cases, limits=LIMITS, **options).schemas[PEOPLE.ref]
+    return trial.run(ScriptedEngine(script), cases, limits=LIMITS, runs=runs).schemas[PEOPLE.ref]
 
 
 def said(**found: list[str]) -> str:
@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_counted() -> None:
 def test_a_document_that_fails_counts_as_nothing_found() -> None:
     def script(prompt: str) -> str:
         if "Cy" in prompt:
-            raise trial.BadInput("it is odd")
+            raise BadInput("it is odd")
         return said(person=["Ada"]) if "Ada" in prompt else said()
 
     found = tried(script, runs=1)

@@ -51,7 +51,7 @@ def by_schema(bars: Sequence[Bar]) -> str:
                 axes.errorbar(value, i + shift, xerr=reach, fmt=mark, color=colour, capsize=3, label=label)
         axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
         axes.set_ylim(len(bars) - 0.5, -0.5)
-        axes.set_xlim(0, 100)
+        axes.set_xlim(-2, 102)
         axes.set_xlabel("F1, %")
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.5 / max(1, len(bars))), ncols=2)
 
@@ -68,7 +68,7 @@ def over_runs(names: Sequence[str], champions: Sequence[float], challengers: Seq
         axes.set_xticks(places, [f"{i + 1}" for i in places])
         axes.set_xlabel("run")
         axes.set_ylabel("F1, %")
-        axes.set_ylim(0, 100)
+        axes.set_ylim(-2, 102)
         axes.legend(frameon=False)
 
     return _drawn(draw, height=2.8)
