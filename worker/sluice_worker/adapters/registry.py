@@ -9,7 +9,8 @@ from sluice_schemas.adapter import EVERYTHING, AdapterRecord, Aliases, AliasMove
 class AdapterRegistry(Protocol):
     """Every method raises `Unavailable` when Redis does not answer in time.
 
-    `by` says who moves an alias: a run's id, or a person. A scope is `*` or a schema's `id@version`.
+    `by` says who moves an alias: a run's id, or a person. A scope is `*` or a schema's `id@version`; what is neither
+    raises `BadInput`. One that nobody moved is served, and pinned, as `*` is: its first move begins with that champion.
     """
 
     def register(self, record: AdapterRecord) -> None:
