@@ -1,6 +1,6 @@
 """The steps that decide: champion and challenger on the same documents, the gate, and what becomes of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -147,16 +147,20 @@ def _try(
     """One trial, written down whole: it is not done again after a kill."""
     begun, of = place
 
+    told = -1.0
+
     def tell(share: float) -> None:
+        nonlocal told
         context.demand()
-        context.progress((begun + share) / of)
+        # The database need not hear of every document.
+        if share - told >= 0.02 or share >= 1.0:
+            told = share
+            context.progress((begun + share) / of)
 
     if adapter:
         folder = _fetched(shop, context, adapter)
         engine.load_adapter(folder)
-    found = trial.run(
-        engine, cases, limits=load.limits(shop.settings, engine.card), adapter=adapter, on_progress=_seldom(tell)
-    )
+    found = trial.run(engine, cases, limits=load.limits(shop.settings, engine.card), adapter=adapter, on_progress=tell)
     with whole_file(path) as file:
         file.write(orjson.dumps(found.as_json()))
 
@@ -173,19 +177,6 @@ def _fetched(shop: Workshop, context: Context, adapter: str) -> Path:
         max_rank=settings.adapter_rank,
         endpoint_url=settings.s3_endpoint_url,
     )
-
-
-def _seldom(tell: Callable[[float], None]) -> Callable[[float], None]:
-    """The database need not hear of every document."""
-    told = -1.0
-
-    def sometimes(share: float) -> None:
-        nonlocal told
-        if share - told >= 0.02 or share >= 1.0:
-            told = share
-            tell(share)
-
-    return sometimes
 
 
 def _path(context: Context, role: Role, kind: Kind) -> Path:
