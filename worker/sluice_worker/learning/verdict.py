@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from sluice_schemas.adapter import BASE, AdapterRecord, Aliases
+from sluice_schemas.adapter import BASE, AdapterRecord
 from sluice_schemas.errors import Conflict
 from sluice_schemas.label import Label
 from sluice_schemas.whole_file import whole_file
@@ -93,19 +93,12 @@ def promote(shop: Workshop, context: Context) -> dict[str, Any]:
     context.demand()
     shop.runs.renew(context.claim, lease_s=shop.settings.run_lease_s)
     try:
-        moved = _move(shop, context, adapter)
+        # If the one that the challenger was judged against still serves.
+        judged_against = context.detail("evaluate")["champion"]
+        moved = shop.adapters.promote(scope, adapter, by=f"run:{context.run.id}", expected=judged_against)
     except Conflict as exc:
         raise Ended("rejected", f"It is better, and was not promoted: {exc}", adapter=adapter) from exc
     raise Ended("promoted", f"{verdict['reason']} Before it served {moved.previous}.", adapter=adapter)
-
-
-def _move(shop: Workshop, context: Context, adapter: str) -> Aliases:
-    """Moves the alias, if the one that the challenger was judged against still serves."""
-    scope, judged_against = context.run.scope, context.detail("evaluate")["champion"]
-    own = shop.adapters.aliases().get(scope)
-    # A scope that was never moved, and one that a trainer moved before it was killed, have nothing to expect.
-    expected = None if own is None or own.champion == adapter else judged_against
-    return shop.adapters.promote(scope, adapter, by=f"run:{context.run.id}", expected=expected)
 
 
 def overall(found: Trial) -> float:
