@@ -1,6 +1,7 @@
 """Whether a challenger may take the champion's place. Pure: trials in, a decision with all its reasons out."""
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -19,7 +20,7 @@ class GateRules(Strict):
 
     tolerance: float = Field(default=1.0, ge=0)
     tolerances: dict[str, float] = Field(default={})
-    latency: float = Field(default=1.25, gt=0)
+    latency: float = Field(default=2.0, gt=0)
     ungrounded: float = Field(default=2.0, ge=0)
     documents: int = Field(default=20, ge=2)
 
@@ -107,6 +108,8 @@ def _better(champion: Trial, challenger: Trial) -> Check:
 
 def _no_worse(name: str, mine: SchemaTrial, theirs: SchemaTrial, tolerance: float) -> Check:
     """By the difference itself, not by its interval: with few documents an interval allows anything."""
+    if not any(gold for _, _, gold in by_document(mine)):
+        return _no_more_said(name, mine, theirs)
     found = resample.difference(by_document(mine), by_document(theirs))
     is_passed = found.gain >= -tolerance
     said = f"{mine.ref}: F1 {found.here:.2f} to {found.there:.2f} on {mine.documents} documents"
@@ -114,6 +117,13 @@ def _no_worse(name: str, mine: SchemaTrial, theirs: SchemaTrial, tolerance: floa
         sure = found.interval is not None and found.interval[1] < -tolerance
         said += f", a loss of more than {tolerance:g}{'' if sure else ', which may be luck'}"
     return Check(name, mine.ref, is_passed, found.gain, -tolerance, said + ".")
+
+
+def _no_more_said(name: str, mine: SchemaTrial, theirs: SchemaTrial) -> Check:
+    """Where nothing is to be found F1 is 0 whatever is said, so what is said is counted."""
+    here, there = (sum(said for _, said, _ in by_document(each)) for each in (mine, theirs))
+    said = f"{mine.ref}: nothing stands in its {mine.documents} documents; {there} facts were found, {here} before."
+    return Check(name, mine.ref, there <= here, there, here, said)
 
 
 def _unparsed(champion: Trial, challenger: Trial) -> Check:
@@ -139,21 +149,22 @@ def _failed(champion: Trial, challenger: Trial) -> Check:
 
 
 def _latency(champion: Trial, challenger: Trial, rules: GateRules) -> Check:
-    """Of documents that both could read: one that fails is fast or slow for no good reason."""
-    here, there = (statistics.median(times) if times else 0.0 for times in _seconds(champion, challenger))
+    """Of documents that both could read."""
+    pairs = [*_seconds(champion, challenger)]
+    if not pairs:
+        said = "There is no document that both could read: how long one takes is not known."
+        return Check("no slower", None, False, None, rules.latency, said)
+    here, there = (statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = there / here if here else 1.0
     said = f"The median document takes {there:.2f} s, {ratio:.2f} times the champion's; {rules.latency:g} may be."
     return Check("no slower", None, ratio <= rules.latency, round(ratio, 3), rules.latency, said)
 
 
-def _seconds(champion: Trial, challenger: Trial) -> tuple[list[float], list[float]]:
-    times: tuple[list[float], list[float]] = ([], [])
-    for ref, mine in champion.schemas.items():
-        theirs = challenger.schemas[ref]
-        if not mine.failed and not theirs.failed:
-            times[0].extend(mine.seconds)
-            times[1].extend(theirs.seconds)
-    return times
+def _seconds(champion: Trial, challenger: Trial) -> Iterator[tuple[float, float]]:
+    for ref, each in champion.schemas.items():
+        for mine, theirs in zip(each.seconds, challenger.schemas[ref].seconds, strict=True):
+            if mine is not None and theirs is not None:
+                yield mine, theirs
 
 
 def _sum(found: Trial, name: str) -> int:

@@ -9,12 +9,15 @@ from sluice_schemas.labels.family import NEAR, Sketch, similarity, sketch
 
 
 def read(path: Path) -> list[Label]:
-    """Its labels, a JSON message a line. Raises `Misconfigured` with the line that is none."""
+    """Its labels, a JSON message a line. Raises `Misconfigured` with the line that is none, and for an empty file."""
     try:
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError as exc:
-        raise Misconfigured(f"There is no golden set {path}; set SLUICE_GOLDEN_SET to a file of labels.") from exc
-    return [_label(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    except OSError as exc:
+        raise Misconfigured(f"The labels in {path} cannot be read ({exc.strerror}); check the path.") from exc
+    found = [_label(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not found:
+        raise Misconfigured(f"{path} holds no labels; `sluice labels export` writes some.")
+    return found
 
 
 def digest(path: Path) -> str:

@@ -110,7 +110,7 @@ def _faults(mine: SchemaTrial, theirs: SchemaTrial) -> Iterator[list[str]]:
             _share(each.ungrounded, each.values),
             _share(each.unstable, each.documents),
             ", ".join(f"{count} {name}" for name, count in sorted(each.failed.items())) or "0",
-            f"{statistics.median(each.seconds):.2f}" if each.seconds else "-",
+            f"{statistics.median(times):.2f}" if (times := [s for s in each.seconds if s is not None]) else "-",
             ", ".join(f"{score:.1f}" for score in each.f1s),
         ]
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sluice_schemas.schema import Task
-from sluice_worker.protocol.records import EntityRecord, EventRecord, NodeRecord, Record, RelationRecord, triples_of
+from sluice_worker.protocol.records import (
+    ABSENT,
+    EntityRecord,
+    EventRecord,
+    NodeRecord,
+    Record,
+    RelationRecord,
+    triples_of,
+)
 
 Facts = dict[str, Counter[Any]]
 """What records or an annotation claim: level -> comparable tuples, each with the times it is said."""
@@ -115,13 +123,16 @@ def countable(value: Any) -> Hashable:
 
 
 def gold_facts(task: Task, annotation: Sequence[Mapping[str, Any]]) -> Facts:
-    """What an annotation says, by level; values that stand twice under one label count once, as answers give them."""
+    """What an annotation says, by level; values that stand twice under one label count once, as answers give them.
+
+    EEA looks at no trigger: an answer need not name one.
+    """
     match task:
         case "NER":
             return {"fact": Counter({(each["entity"], each["entity_type"]): 1 for each in annotation})}
         case "RE" | "SPO" | "KG":
             return {"fact": Counter({(each["head"], each["relation"], each["tail"]): 1 for each in annotation})}
-    triggers = Counter((each["event_type"], each["event_trigger"]) for each in annotation)
+    triggers = Counter((each["event_type"], _stated(each["event_trigger"])) for each in annotation)
     if task == "EET":
         return {"trigger": triggers}
     arguments = Counter(
@@ -129,4 +140,9 @@ def gold_facts(task: Task, annotation: Sequence[Mapping[str, Any]]) -> Facts:
         for each in annotation
         for fact in dict.fromkeys((each["event_type"], part["argument"], part["role"]) for part in each["arguments"])
     )
-    return {"trigger": triggers, "argument": arguments}
+    return {"argument": arguments} if task == "EEA" else {"trigger": triggers, "argument": arguments}
+
+
+def _stated(trigger: str) -> str:
+    """As records have it, which name no trigger by ""."""
+    return "" if trigger == ABSENT else trigger

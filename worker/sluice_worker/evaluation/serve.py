@@ -75,8 +75,12 @@ def _extracted(engine: Engine, limits: Limits, case: Case) -> Extraction | None:
 
 
 def records(extraction: Extraction) -> list[Record]:
-    """An extraction as the records it came from; an entity that stands in several places counts once."""
-    found: list[Record] = [*dict.fromkeys(EntityRecord(each.text, each.type or "") for each in extraction.entities)]
+    """An extraction as the records it came from; an entity that stands in several places counts once.
+
+    Of a graph the triples, by which it is scored (OneKE's protocol, section 9): an entity alone is none.
+    """
+    entities = () if extraction.task == "KG" else extraction.entities
+    found: list[Record] = [*dict.fromkeys(EntityRecord(each.text, each.type or "") for each in entities)]
     found += dict.fromkeys(RelationRecord(each.head.text, each.type, each.tail.text) for each in extraction.relations)
     for event in extraction.events:
         arguments = tuple((each.value.text, each.role) for each in event.arguments)

@@ -1,5 +1,6 @@
 """What a model does on labelled documents through the serving path: the rows that every comparison is made of."""
 
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +35,9 @@ class SchemaTrial:
     `rows` are those of the first run: level -> (correct, predicted, gold) of each document. `labels` are sums by label
     and level. `f1s` is the F1 in percent of each run, over all levels; `unstable` counts documents whose facts differed
     between runs. `values` counts values that were given, `ungrounded` those of them that stand nowhere in the text.
-    `failed` counts documents by why they could not be read at all (names of errors). `seconds` are those of each
-    document in the first run.
+    `failed` counts documents by why they could not be read at all (names of errors). `seconds` are each document's
+    median over the runs, None of one that was read in none: the first run alone would count what an engine takes to
+    warm up, and the champion's is the first of all.
     """
 
     ref: str
@@ -51,7 +53,7 @@ class SchemaTrial:
     ungrounded: int
     unstable: int
     failed: Mapping[str, int]
-    seconds: Sequence[float]
+    seconds: Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +188,14 @@ def _counted(ref: str, cases: Sequence[Case], passes: Sequence[Sequence[_Reading
         ungrounded=sum(value.status == "absent" for value in values),
         unstable=sum(len({_key(reading.facts) for reading in readings}) > 1 for readings in zip(*passes, strict=True)),
         failed=dict(Counter(reading.fault for reading in first if reading.fault)),
-        seconds=tuple(round(reading.seconds, 4) for reading in first),
+        seconds=tuple(_median_s(readings) for readings in zip(*passes, strict=True)),
     )
+
+
+def _median_s(readings: Sequence[_Reading]) -> float | None:
+    """Of the times it was read: one that fails is fast or slow for no good reason."""
+    times = [each.seconds for each in readings if each.extraction]
+    return round(statistics.median(times), 4) if times else None
 
 
 def _counts(readings: Sequence[_Reading], gold: Sequence[Facts]) -> Counts:
