@@ -13,8 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +38,16 @@ from sluice_schemas.ledger import connect
 from sluice_schemas.sql import database
 from sluice_worker.client import SLUICE
 from sluice_worker.delivery.signing import variable
-from sluice_worker.evaluation import resample
+from sluice_worker.engine import load
+from sluice_worker.evaluation import resample, serve
 from sluice_worker.learning.run import Run
 from sluice_worker.learning.run_store import RunStore
 from sluice_worker.ledger import RedisOutbox
 from sluice_worker.process import stack
 from sluice_worker.process.logs import configure
+from sluice_worker.settings import Settings
 from sluice_worker.training.corpus import Row
+from sluice_worker.work import extract
 
 HELD_OUT, LABELLED, SPOILED = 110, 400, 125
 TRAFFIC_EVERY_S = 1.5
@@ -201,6 +206,20 @@ def prove(loop: Loop, inbox: webhook_inbox.Inbox, rows: Domain, proof: Proof) ->
     }
 
 
+def under(adapter: Path, rows: Sequence[Row]) -> Measured:
+    """What an adapter that never served makes of the held-out documents, by the same engine."""
+    settings = Settings.read()
+    engine = load.load(settings)
+    try:
+        name = engine.load_adapter(adapter)
+        read = partial(extract, engine=engine, limits=load.limits(settings, engine.card), adapter=name)
+        with ThreadPoolExecutor(serve.THREADS) as pool:
+            found = [*pool.map(lambda row: read(Document(id="x", text=row.text), domain.SCHEMA), rows)]
+    finally:
+        engine.close()
+    return replace(measured("run 2, rejected", rows, found), kind="rejected")
+
+
 def _traffic(seen: Sequence[Seen], coming: Traffic, inbox: webhook_inbox.Inbox, promoted: Run, proof: Proof) -> None:
     states = traffic_stage.states(seen)
     proof.holds(
@@ -269,7 +288,13 @@ def main(data: Path, out: Path, target: Path) -> None:
     started, proof = time.monotonic(), Proof()
     with installation(out) as (loop, inbox):
         figures = prove(loop, inbox, rows, proof)
-    points = figures.pop("points")
+    before, after, back = figures.pop("points")
+    refused = under(out / "adapters" / figures["runs"][1]["adapter"], rows.held_out)
+    points = [before, after, refused, back]
+    figures["refused"] = _figures(refused)
+    click.echo(
+        f"           The adapter of run 2, which never served, has F1 {refused.f1:.1f} on the held-out documents"
+    )
     for kind in ("svg", "png"):
         plot(points, out / f"f1.{kind}")
     figures["minutes"] = round((time.monotonic() - started) / 60, 1)
