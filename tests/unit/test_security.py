@@ -14,6 +14,7 @@ DOORS = [
     "Producer",
     "Redis",
     "Model folder and adapters",
+    "Labels, runs and the store of adapters",
     "Webhook endpoint",
     "Knowledge base",
     "Document text",
