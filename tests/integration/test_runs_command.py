@@ -16,6 +16,11 @@ from sluice_schemas.sql import database
 from sluice_worker.client import SLUICE
 from sluice_worker.learning.run_store import RunStore
 
+pytestmark = pytest.mark.timeout(300)
+
+NO_REDIS = "redis://127.0.0.1:1/0"
+"""Whoever looks at runs needs none."""
+
 
 @pytest.fixture
 def labels_url(tmp_path: Path) -> str:
@@ -80,40 +85,38 @@ def test_a_run_is_queued_once_and_its_doorbell_rings(
     assert scoped.returncode == 0
 
 
-def test_runs_are_shown_to_people_and_to_scripts(redis_url: str, labels_url: str, store: RunStore) -> None:
+def test_runs_are_shown_to_people_and_to_scripts(labels_url: str, store: RunStore) -> None:
     assert "sluice retrain" in on_terminal(labels_url, "runs", "list")
     run_id = promoted(store)
     shown = on_terminal(labels_url, "runs", "list")
     assert max(map(len, shown.splitlines())) <= 80
     for told in (run_id, "promoted", "count", "12.3"):
         assert told in shown
-    listed = ran(redis_url, "runs", "list", SLUICE_LABELS_URL=labels_url)
+    listed = ran(NO_REDIS, "runs", "list", SLUICE_LABELS_URL=labels_url)
     assert [orjson.loads(line)["id"] for line in listed.stdout.splitlines()] == [run_id]
-    plain = ran(redis_url, "runs", "show", run_id, SLUICE_LABELS_URL=labels_url).stdout
+    plain = ran(NO_REDIS, "runs", "show", run_id, SLUICE_LABELS_URL=labels_url).stdout
     assert "snapshot  f00d" in plain
     assert "train 40" in plain
     assert "losses" not in plain
-    whole = ran(redis_url, "runs", "show", run_id, "--json", SLUICE_LABELS_URL=labels_url).stdout
+    whole = ran(NO_REDIS, "runs", "show", run_id, "--json", SLUICE_LABELS_URL=labels_url).stdout
     assert orjson.loads(whole)["steps"][1]["detail"]["losses"] == [[1, 0.5]]
-    lines = ran(redis_url, "runs", "log", run_id, SLUICE_LABELS_URL=labels_url).stdout.splitlines()
+    lines = ran(NO_REDIS, "runs", "log", run_id, SLUICE_LABELS_URL=labels_url).stdout.splitlines()
     assert [line.split("  ", 1)[1] for line in lines][:2] == ["snapshot ...", "train ..."]
-    nobody = ran(redis_url, "runs", "show", "nobody", SLUICE_LABELS_URL=labels_url)
+    nobody = ran(NO_REDIS, "runs", "show", "nobody", SLUICE_LABELS_URL=labels_url)
     assert (nobody.returncode, "runs list" in nobody.stderr) == (1, True)
 
 
-def test_a_run_is_followed_to_its_end_and_cancelled(
-    redis_url: str, labels_url: str, store: RunStore, tmp_path: Path
-) -> None:
+def test_a_run_is_followed_to_its_end_and_cancelled(labels_url: str, store: RunStore, tmp_path: Path) -> None:
     run = store.create("*", cause="asked")
-    settings = {"redis_url": redis_url, "labels_url": labels_url}
+    settings = {"redis_url": NO_REDIS, "labels_url": labels_url}
     with started(tmp_path, "runs", "log", run.id, "--follow", **settings) as following:
         claim = store.claim("host:1", lease_s=60.0)
         assert claim is not None
         store.say(claim, "snapshot ...")
         until(lambda: "snapshot ..." in following.said())
-        cancelled = ran(redis_url, "runs", "cancel", run.id, SLUICE_LABELS_URL=labels_url)
+        cancelled = ran(NO_REDIS, "runs", "cancel", run.id, SLUICE_LABELS_URL=labels_url)
         assert cancelled.stdout == f"{run.id} cancelled\n"
         assert following.process.wait(30) == 1
         assert "cancelled: It was cancelled." in following.said()
     promoted_id = promoted(store)
-    assert ran(redis_url, "runs", "log", promoted_id, "-f", SLUICE_LABELS_URL=labels_url).returncode == 0
+    assert ran(NO_REDIS, "runs", "log", promoted_id, "-f", SLUICE_LABELS_URL=labels_url).returncode == 0
