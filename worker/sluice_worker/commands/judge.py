@@ -151,14 +151,14 @@ def _show(trials: "Mapping[str, Trial]", decision: "Decision | None") -> None:
 def _table(trials: "Mapping[str, Trial]") -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("schema", overflow="fold")
-    table.add_column("", no_wrap=True)
     for name in ("docs", "F1", "unparsed", "ungrounded", "unsteady", "failed", "s"):
         table.add_column(name, justify="right", no_wrap=True)
     for ref in trials[BARE].schemas:
+        table.add_row(ref)
         for who, each in trials.items():
-            table.add_row(ref if who == BARE else "", who, *_figures(each.schemas[ref]))
+            table.add_row(f"  {who}", *_figures(each.schemas[ref]))
     return table
 
 
