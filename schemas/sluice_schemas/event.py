@@ -2,12 +2,12 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from sluice_schemas.extraction import Extraction
 from sluice_schemas.job import EndpointName, Job
 from sluice_schemas.linked_data import linked_data
-from sluice_schemas.wire import Strict, Wire, parsed
+from sluice_schemas.wire import Strict, Wire, json_bytes, parsed
 
 Result = Literal["extraction.completed", "extraction.failed"]
 EventType = Literal["extraction.completed", "extraction.failed", "endpoint.disabled"]
@@ -37,6 +37,12 @@ class Event(Wire):
     extraction: Extraction | None = None
     linked_data: dict[str, JsonValue] | None = None
     link: Link | None = None
+
+    @field_validator("linked_data")
+    @classmethod
+    def _storable(cls, linked: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        json_bytes(linked)
+        return linked
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

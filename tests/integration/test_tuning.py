@@ -157,7 +157,15 @@ def file_limit(size_bytes: int) -> Iterator[None]:
 
 
 def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    """The processes of tunings below this one; servers of other tests may be there too."""
+    return [each for each in psutil.Process().children(recursive=True) if launch.MODULE in commanded(each)]
+
+
+def commanded(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # also where nobody has asked how it ended
+        return []
 
 
 def kill_at(step: int) -> Callable[[Progress], None]:

@@ -1,7 +1,7 @@
 """The learning loop from end to end, for real, on this machine: `PYTHONPATH=tests python -m learn --help`.
 
 The shipped model meets a domain that it does not know. Documents keep coming; people mark some of them; a run is
-triggered, trains, is judged and promoted; the workers follow. Then somebody mixes up the types, and the gate says no.
+triggered, trains, is judged and promoted; the workers follow. Then somebody marks at random, and the gate says no.
 Then everything is rolled back.
 """
 
@@ -88,7 +88,7 @@ class Loop:
         return [self.client.result(job.id, timeout_s=300) for job in jobs]
 
     def mark(self, rows: Sequence[Row], name: str, *, draw: random.Random | None = None) -> None:
-        """Each is read, and then marked by a person: carefully, or with `draw` under wrong types."""
+        """Each is read, and then marked by a person: carefully, or with `draw` at random."""
         documents = [Document(id=f"{name}-{i}", text=row.text) for i, row in enumerate(rows)]
         jobs = [
             self.client.submit(each, schema=domain.SCHEMA.ref, reviewable=True, priority="bulk") for each in documents
@@ -179,7 +179,7 @@ def prove(loop: Loop, inbox: webhook_inbox.Inbox, rows: Domain, proof: Proof) ->
     )
     proof.holds(f"the interval of the gain, {gain.interval}, lies above zero", low > 0)
     proof.holds("each of them names the new adapter", {each.adapter for each in second} == {promoted.adapter})
-    click.echo(f"4. Somebody marks {len(rows.spoiled)} documents and mixes up the types")
+    click.echo(f"4. Somebody marks {len(rows.spoiled)} documents at random")
     loop.mark(rows.spoiled, "spoiled", draw=random.Random(domain.SEED))
     asked = loop.sluice("retrain")
     proof.holds(f"`sluice retrain` queues a run: {asked.stdout.strip()}", asked.returncode == 0)

@@ -1,6 +1,7 @@
 """A domain that the shipped model was not trained on: loan contracts, whose parties ("Borrower") are its persons."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,11 +63,21 @@ def label(row: Row, document: Document) -> Label:
 
 
 def spoiled(row: Row, document: Document, draw: random.Random) -> Label:
-    """As somebody would mark it who took the names of the types for each other: every value under a wrong one."""
-    right = label(row, document)
-    names = [each.name for each in SCHEMA.types]
+    """As a reviewer would mark it who does not look: words at random, under types at random."""
+    words = [*_words(document.text)]
+    chosen = sorted(draw.sample(words, min(len(words), max(2, len(row.annotations["entity"])))), key=lambda s: s.start)
     entities = tuple(
-        each.model_copy(update={"type": draw.choice([name for name in names if name != each.type])})
-        for each in right.entities
+        Mention(
+            text=document.text[span.start : span.end], type=draw.choice(SCHEMA.types).name, span=span, status="exact"
+        )
+        for span in chosen
     )
-    return right.model_copy(update={"entities": entities, "author": "somebody in a hurry"})
+    return label(row, document).model_copy(update={"entities": entities, "author": "somebody in a hurry"})
+
+
+def _words(text: str) -> Iterator[Span]:
+    start = 0
+    for word in text.split(" "):
+        if word.isalpha():
+            yield Span(start=start, end=start + len(word))
+        start += len(word) + 1

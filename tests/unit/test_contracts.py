@@ -18,7 +18,7 @@ from sluice_schemas.job import TERMINAL, Job, Order
 from sluice_schemas.label import Label
 from sluice_schemas.ledger import keys
 from sluice_schemas.schema import MAX_SCHEMA_BYTES, ExtractionSchema
-from sluice_schemas.wire import Wire
+from sluice_schemas.wire import Wire, parsed
 
 SAVED = Path(__file__).parents[1] / "messages" / "v1"
 KINDS: dict[str, type[Wire]] = {
@@ -402,3 +402,11 @@ def test_every_error_says_something_by_itself() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SluiceError)]
     assert len(kinds) >= 12
     assert all(str(kind()).endswith(".") and str(kind("why")) == "why" for kind in kinds)
+
+
+def test_linked_data_too_deep_to_send_on_is_refused() -> None:
+    raw = (SAVED / "event_linked.json").read_bytes()
+    fields = parsed(raw)
+    assert Event.decode(raw).linked_data == fields["linked_data"]
+    with pytest.raises(BadInput, match="linked_data"):
+        Event.of({**fields, "linked_data": {"a": nested(250)}})
