@@ -13,6 +13,7 @@ from sluice_worker.evaluation import gate
 from sluice_worker.evaluation.counting import Row
 from sluice_worker.evaluation.gate import Check, Decision, GateRules
 from sluice_worker.evaluation.trial import SchemaTrial, Trial
+from sluice_worker.settings import Settings
 
 RULES = GateRules()
 POOR: list[Row] = [(1, 2, 2)] * 40
@@ -178,3 +179,12 @@ def test_trials_come_back_from_a_file() -> None:
     labels = {"fact": {"person": (1, 2, 3), "买入 / 价格": (0, 0, 1)}}
     found = trial(schema(labels=labels, failed={"BadOutput": 1}, seconds=(None,) + (0.5,) * 39))
     assert Trial.of_json(orjson.loads(orjson.dumps(found.as_json()))) == found
+
+
+def test_ops_set_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_GATE_TOLERANCES", '{"own/b@1": 2.5}')
+    monkeypatch.setenv("SLUICE_GATE_TOLERANCE", "0.5")
+    monkeypatch.setenv("SLUICE_GATE_UNGROUNDED", "1")
+    monkeypatch.setenv("SLUICE_GATE_LATENCY", "3")
+    rules = GateRules.of(Settings.read())
+    assert rules == GateRules(tolerance=0.5, tolerances={"own/b@1": 2.5}, ungrounded=1.0, latency=3.0)

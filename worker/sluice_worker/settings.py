@@ -108,9 +108,12 @@ class Settings(BaseSettings):
     retrain_window: str | None = Field(default=None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
     retrain_scopes: tuple[str, ...] = ("*",)
     beat_every_s: float = Field(default=60.0, gt=0)
-    # The gate: how many points of F1 a schema may lose, how much slower a document may become, and labels (JSON lines)
-    # that never train and may not get worse.
+    # The gate: how many points of F1 a schema may lose (or those named, as id@version), by how many points the share of
+    # values that stand nowhere may rise, how much slower a document may become, and labels (JSON lines) that never
+    # train and may not get worse.
     gate_tolerance: float = Field(default=1.0, ge=0)
+    gate_tolerances: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
+    gate_ungrounded: float = Field(default=2.0, ge=0)
     gate_latency: float = Field(default=2.0, gt=0)
     golden_set: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

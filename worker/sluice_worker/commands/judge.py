@@ -116,7 +116,7 @@ def _tried(
         engine.close()
     if not folder:
         return trials, None
-    rules = gate.GateRules(tolerance=settings.gate_tolerance, latency=settings.gate_latency)
+    rules = gate.GateRules.of(settings)
     return trials, gate.decide(trials[BARE], trials[ADAPTER], rules=rules)
 
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from pydantic import Field
 
@@ -10,6 +11,7 @@ from sluice_schemas.wire import Strict
 from sluice_worker.evaluation import resample
 from sluice_worker.evaluation.counting import Row
 from sluice_worker.evaluation.trial import SchemaTrial, Trial, by_document
+from sluice_worker.settings import Settings
 
 
 class GateRules(Strict):
@@ -23,6 +25,16 @@ class GateRules(Strict):
     latency: float = Field(default=2.0, gt=0)
     ungrounded: float = Field(default=2.0, ge=0)
     documents: int = Field(default=20, ge=2)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The rules that ops set."""
+        return cls(
+            tolerance=settings.gate_tolerance,
+            tolerances=settings.gate_tolerances,
+            latency=settings.gate_latency,
+            ungrounded=settings.gate_ungrounded,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def judge(shop: Workshop, context: Context) -> dict[str, Any]:
         champion,
         challenger,
         golden=golden,  # type: ignore[arg-type]
-        rules=GateRules(tolerance=settings.gate_tolerance, latency=settings.gate_latency),
+        rules=GateRules.of(settings),
     )
     for each in decision.checks:
         context.say(f"{'passed' if each.is_passed else 'FAILED'}  {each.sentence}")
